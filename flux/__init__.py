@@ -1,0 +1,3 @@
+"""flux: a load generator whose numbers can be trusted."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,162 @@
+"""Arrival generators: how sessions are spaced, and how many there are before shaping.
+
+A generator says two things. Its *gaps* are a stream of inter-arrival gaps with unit mean: the
+spacing, without a rate. Its *demand* is the base rate, tick by tick. Shapers change the demand and
+never the gaps; the pacer brings both together (`flux.pacing`). All of it is arithmetic: a generator
+never looks at a clock.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from flux.config.problems import Violation
+from flux.config.rules import at_least
+from flux.errors import FluxError
+from flux.schemas import DEMAND, USERS, Rows, Schema, read_only
+from flux.stage import Context, Outbox
+from flux.units import Duration, Rate
+
+GAPS_PER_BLOCK = 4096
+"""Gaps are drawn in blocks of this many, so that they are the same however they are asked for."""
+
+TICKS_PER_BATCH = 512
+"""Rows of DEMAND in one message, more or less."""
+
+
+@attrs.frozen(kw_only=True)
+class ArrivalGenerator:
+    """Base of the generators of the open model: sessions arrive, whatever became of earlier ones.
+
+    A subclass says how gaps are drawn, in `gaps`. Give either `rate` or `every`.
+    """
+
+    emits: ClassVar[Schema] = DEMAND
+
+    rate: Annotated[Rate, at_least(0)] | None = None
+    """Sessions per time before shaping, as in "20/s" or "1200/min"."""
+    every: Duration | None = None
+    """Mean gap between two sessions before shaping: the other way to say `rate`."""
+    min: Duration | None = None
+    """Shortest gap, at the base rate; shorter ones become this long, which lowers the rate."""
+    max: Duration | None = None
+    """Longest gap, at the base rate; longer ones become this long, which raises the rate."""
+    duration: Duration | None = None
+    """How long sessions arrive; the pipeline's `duration` when absent."""
+    count: Annotated[int, at_least(1)] | None = None
+    """How many sessions arrive at the most; no bound when absent."""
+
+    def check(self) -> Iterator[Violation]:
+        """Rules about fields taken together."""
+        if (self.rate is None) == (self.every is None):
+            yield Violation(
+                "needs either rate or every", hint='rate = "20/s" says the same as every = "50ms"'
+            )
+        if self.every is not None and self.every == 0:
+            yield Violation("must be longer than 0s", key="every")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield Violation("must not be longer than max", key="min")
+        if self.max is not None and self.max == 0:
+            yield Violation("must be longer than 0s, or everything is due at once", key="max")
+        if self.rate == 0 and not (self.min is None and self.max is None):
+            yield Violation("must be greater than 0 where min or max bound the gaps", key="rate")
+
+    @property
+    def rate_per_s(self) -> float:
+        """The base rate."""
+        if self.every is not None:
+            return 1e9 / self.every
+        return float(self.rate or 0)
+
+    def gaps(self, random: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
+        """Draw gaps with unit mean, at least 0: (count,) float64."""
+        raise NotImplementedError
+
+    def gap_blocks(self, random: np.random.Generator) -> Iterator[npt.NDArray[np.float64]]:
+        """Endless blocks of gaps, clamped to `min` and `max` as fractions of the mean gap.
+
+        Raises:
+            FluxError: if a whole block adds up to 0, so that time would never pass.
+        """
+        low, high = self.gap_bounds
+        while True:
+            block = np.clip(self.gaps(random, GAPS_PER_BLOCK), low, high)
+            if not block.any():
+                raise FluxError(f"{type(self).__name__}.gaps must not all be 0")
+            yield block
+
+    @property
+    def gap_bounds(self) -> tuple[float, float]:
+        """`min` and `max` in units of the mean gap 1/rate, 0 and infinity where absent."""
+        low = 0.0 if self.min is None else self.min * self.rate_per_s / 1e9
+        high = math.inf if self.max is None else self.max * self.rate_per_s / 1e9
+        return low, high
+
+    def clamped_mean(self, low: float, high: float) -> float | None:
+        """Mean of a gap after clamping to [low, high], all in units of 1/rate; None if not known.
+
+        For any X ≥ 0 it is low + ∫ P(X > x) dx from low to high.
+        """
+        return None
+
+    @property
+    def mean_gap(self) -> float | None:
+        """Seconds between two sessions on average at the base rate, clamping included."""
+        mean = self.clamped_mean(*self.gap_bounds)
+        return mean / self.rate_per_s if mean is not None and self.rate_per_s > 0 else None
+
+    async def produce(self, context: Context, outbox: Outbox) -> None:
+        """Send the base rate, tick by tick, until the duration is over."""
+        for rows in demand(context, self.rate_per_s, self.duration):
+            await outbox.send(rows)
+
+
+def demand(context: Context, level: float, duration_ns: int | None) -> Iterator[Rows]:
+    """Batches of rows at a constant level, from 0 to the end of the run.
+
+    Rows are one tick long, and cut besides wherever a shaper below has a jump or a bend, so that
+    within a row every shaper is smooth and their order does not matter.
+
+    Args:
+        context: of the source; its shapers say where to cut.
+        level: arrivals per second, or users.
+        duration_ns: when to end; the run's own duration if None, without end if that is None too.
+    """
+    end_ns = duration_ns if duration_ns is not None else context.run.duration_ns
+    tick_ns = context.run.tick_ns
+    profiles = [
+        stage.profile(attrs.evolve(context, stage=name, upstream=(context.source,)))
+        for name, stage in context.shapers
+    ]
+    start_ns = 0
+    while end_ns is None or start_ns < end_ns:
+        stop_ns = start_ns + TICKS_PER_BATCH * tick_ns
+        stop_ns = stop_ns if end_ns is None else min(stop_ns, end_ns)
+        edges = np.append(np.arange(start_ns, stop_ns, tick_ns, dtype=np.int64), stop_ns)
+        cuts = [profile.cuts(start_ns, stop_ns) for profile in profiles]
+        edges = np.unique(np.concatenate([edges, *cuts]))
+        edges = edges[(edges >= start_ns) & (edges <= stop_ns)]
+        rows = DEMAND.empty(len(edges) - 1)
+        rows["start_ns"], rows["end_ns"] = edges[:-1], edges[1:]
+        rows["level"] = rows["end_level"] = level
+        yield read_only(rows)
+        start_ns = stop_ns
+
+
+def end_of_source_ns(context: Context) -> int | None:
+    """When the source above ends: its own duration, or the run's; None if only stopping ends it."""
+    own: Any = getattr(context.source, "duration", None)
+    return own if own is not None else context.run.duration_ns
+
+
+def exponential_clamped_mean(low: float, high: float) -> float:
+    """Mean of an exponential number of mean 1 clamped to [low, high]."""
+    # e^(-a) - 1 in one step, so that a small bound is not lost in rounding.
+    return low + 1.0 + math.expm1(-low) - math.exp(-high)
+
+
+__all__ = ["USERS", "ArrivalGenerator", "demand", "end_of_source_ns", "exponential_clamped_mean"]

@@ -1,0 +1,93 @@
+"""The `flux` command. Each subcommand is a module, imported only when it is called."""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+import flux
+from flux.errors import ExitCode, FluxError
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("flux.cli.run:run", "Run a pipeline, or a userflux YAML script."),
+    "check": ("flux.cli.check:check", "Check pipeline files without running anything."),
+    "plan": ("flux.cli.plan:plan", "Show the demand and the arrivals, with no clock or traffic."),
+    "stages": ("flux.cli.stages:stages", "List the installed stages."),
+    "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
+    "schema": ("flux.cli.schema:schema", "Print the JSON Schema of a file that flux writes."),
+    "gateway": ("flux.gateway.command:gateway", "Run the demo gateway, a target to learn with."),
+}
+"""Where each subcommand is, and its one line of help (so that `flux --help` imports none)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a file in its place gets a hint."""
+        name = args[0] if args else ""
+        if name not in COMMANDS and name.endswith((".toml", ".yml", ".yaml")):
+            ctx.fail(f"no such command {name!r}; to run that file: flux run {name}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(flux.__version__, message="flux %(version)s")
+def group() -> None:
+    """A load generator whose numbers can be trusted.
+
+    A TOML file declares a pipeline: arrival generator → rate shapers → executor → collector →
+    sinks. Start with: flux run pipelines/register.toml
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with an `ExitCode`."""
+    sys.exit(invoke(arguments))
+
+
+def invoke(arguments: list[str] | None = None) -> int:
+    """Run the command line; every expected error becomes one message on stderr."""
+    try:
+        outcome: Any = group.main(arguments, prog_name="flux", standalone_mode=False)
+    except click.exceptions.Abort:
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except FluxError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone. Keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    return outcome if isinstance(outcome, int) else ExitCode.OK

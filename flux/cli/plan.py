@@ -1,0 +1,173 @@
+"""`flux plan`: what a run would do, with no clock and no traffic."""
+
+import datetime
+import json
+import pathlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from flux.cli.options import FILE, all_overrides, pipeline_options
+from flux.pipeline import load
+from flux.plan import Phase, Plan, make_plan
+from flux.schemas import ARRIVAL, DEMAND, Rows
+from flux.stage import Shard
+from flux.units import Duration
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_CELLS = 60
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@pipeline_options
+@click.option("--arrivals", is_flag=True, help="Every due time instead of the demand's rows.")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text")
+@click.option(
+    "--start", metavar="TIME", help="Wall-clock start, as 2026-11-21T08:00, for schedules."
+)
+def plan(
+    file: pathlib.Path,
+    overrides: tuple[str, ...],
+    duration: str | None,
+    seed: int | None,
+    shard: Shard,
+    arrivals: bool,
+    form: str,
+    start: str | None,
+) -> None:
+    """Show the demand and the arrivals of the pipeline FILE.
+
+    Text is a picture and totals; csv and json have the demand row by row, or with --arrivals every
+    due time. Times are nanoseconds since the run begins.
+    """
+    pipeline = load(file, overrides=all_overrides(overrides, duration, seed))
+    used_seed = pipeline.settings.seed if pipeline.settings.seed is not None else 0
+    writer = _ArrivalWriter(form if form != "text" else "csv") if arrivals else None
+    made = make_plan(
+        pipeline,
+        seed=used_seed,
+        shard=shard,
+        started_at=_start_time(start),
+        take=writer.write if writer else lambda _: None,
+    )
+    if writer:
+        writer.finish()
+    elif form == "text":
+        for line in text_lines(made, shard):
+            click.echo(line)
+    elif form == "csv":
+        _write(",".join((*DEMAND.columns, "arrivals")) + "\n")
+        rows = zip(made.demand.tolist(), made.per_row.tolist())
+        _write("".join(f"{a},{b},{c!r},{d!r},{n}\n" for (a, b, c, d), n in rows))
+    else:
+        click.echo(json.dumps(_as_json(made), indent=1))
+
+
+def text_lines(made: Plan, shard: Shard) -> Iterator[str]:
+    """The plan for people: a picture, totals, and the phases."""
+    unit = "users" if made.is_closed else "/s"
+    levels = made.levels(_CELLS)
+    top = max(float(levels.max()), 1e-12)
+    yield f"{made.name}  {Duration(made.duration_ns)}" + (
+        f"  shard {shard}" if shard.count > 1 else ""
+    )
+    yield ""
+    yield "  " + "".join(_BARS[round(float(level) / top * 8)] for level in levels)
+    yield f"  0{str(Duration(made.duration_ns)).rjust(_CELLS - 1)}"
+    yield ""
+    what = "users join" if made.is_closed else "arrivals"
+    mean = made.wanted / made.duration_ns * 1e9 if made.duration_ns else 0.0
+    yield f"  {what:<12}{made.arrivals}"
+    yield f"  {'peak':<12}{made.peak_level:.6g} {unit}"
+    yield f"  {'mean':<12}{mean:.6g} {unit}"
+    if made.first_due_ns is not None and made.last_due_ns is not None:
+        yield f"  {'first, last':<12}{_seconds(made.first_due_ns)}, {_seconds(made.last_due_ns)}"
+    yield ""
+    yield f"  {'from':>12} {'to':>12} {'level':>22} {'wanted':>12} {what:>12}"
+    for phase in made.phases():
+        yield f"  {_phase_text(phase)}"
+
+
+def _phase_text(phase: Phase) -> str:
+    level = f"{phase.level:.6g}"
+    if abs(phase.end_level - phase.level) > 1e-9 * max(1.0, abs(phase.level)):
+        level += f" → {phase.end_level:.6g}"
+    return (
+        f"{_seconds(phase.start_ns):>12} {_seconds(phase.end_ns):>12} {level:>22} "
+        f"{phase.wanted:>12.1f} {phase.arrivals:>12}"
+    )
+
+
+def _seconds(time_ns: int) -> str:
+    return f"{time_ns / 1e9:.3f}s"
+
+
+def _as_json(made: Plan) -> dict[str, Any]:
+    return {
+        "schema": "flux.plan/1",
+        "name": made.name,
+        "unit": "users" if made.is_closed else "arrivals/s",
+        "duration_ns": made.duration_ns,
+        "arrivals": made.arrivals,
+        "wanted": made.wanted,
+        "peak_level": made.peak_level,
+        "first_due_ns": made.first_due_ns,
+        "last_due_ns": made.last_due_ns,
+        "demand": [
+            {**dict(zip(DEMAND.columns, row)), "arrivals": count}
+            for row, count in zip(made.demand.tolist(), made.per_row.tolist())
+        ],
+    }
+
+
+class _ArrivalWriter:
+    """Writes arrivals while they are planned, so that a plan of any length fits in memory."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        self._columns: tuple[str, ...] | None = None
+
+    def write(self, rows: Rows) -> None:
+        """Write a batch."""
+        if self._columns is None:
+            self._begin(rows.dtype.names or ())
+        if self._form == "csv":
+            _write("".join([f"{','.join(map(str, row))}\n" for row in rows.tolist()]))
+        else:
+            _write(
+                "".join(
+                    [
+                        json.dumps(dict(zip(self._columns or (), row))) + "\n"
+                        for row in rows.tolist()
+                    ]
+                )
+            )
+
+    def _begin(self, columns: tuple[str, ...]) -> None:
+        self._columns = columns
+        if self._form == "csv":
+            _write(",".join(columns) + "\n")
+
+    def finish(self) -> None:
+        """Write the header even if there was nothing below it."""
+        if self._columns is None:
+            self._begin(ARRIVAL.columns)
+
+
+def _start_time(text: str | None) -> datetime.datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a time, write 2026-11-21T08:00 or with a zone 2026-11-21T08:00+01:00",
+            param_hint="--start",
+        ) from None
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)

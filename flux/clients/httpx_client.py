@@ -1,0 +1,218 @@
+"""The general HTTP client, over httpx: HTTP/2, proxies, redirects, everything httpx knows.
+
+Each session has a client of its own, and so its own cookies; all share one connection pool. Times
+come from httpcore's trace events. This is the only module that imports httpx.
+"""
+
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import httpx
+
+from flux.clients.tasks import Exchange, Exchanger
+from flux.clock import Clock
+from flux.errors import MissingExtra
+from flux.flows.actions import Send
+from flux.schemas import ErrorCode
+
+
+@attrs.frozen
+class HttpxSettings:
+    """How httpx is to connect."""
+
+    base_url: str
+    """Scheme, host, port and base path."""
+    verify: ssl.SSLContext | bool = True
+    http2: bool = False
+    proxy: str | None = None
+    max_redirects: int = 10
+    """0: a redirect is a response like any other."""
+
+
+@asynccontextmanager
+async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Pool"]:
+    """Open the connection pool that all sessions share."""
+    if settings.http2:
+        try:
+            import h2  # noqa: F401  # only to say which extra is missing
+        except ImportError:
+            raise MissingExtra("http2 = true", extra="http2") from None
+    transport = httpx.AsyncHTTPTransport(
+        verify=settings.verify,
+        http2=settings.http2,
+        proxy=settings.proxy,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+    )
+    async with transport:
+        yield Pool(settings, transport, clock)
+
+
+@attrs.frozen
+class Pool:
+    """Opens sessions over the shared connections."""
+
+    settings: HttpxSettings
+    transport: httpx.AsyncBaseTransport
+    clock: Clock
+
+    @asynccontextmanager
+    async def open_session(self) -> AsyncIterator[Exchanger]:
+        """A way to the target with cookies of its own."""
+        yield _HttpxSession(
+            httpx.AsyncClient(
+                transport=self.transport,
+                base_url=self.settings.base_url,
+                timeout=None,
+                trust_env=False,
+                follow_redirects=self.settings.max_redirects > 0,
+                max_redirects=max(1, self.settings.max_redirects),
+            ),
+            self.clock,
+        )
+        # The client is not closed: that would close the connections of all sessions.
+
+
+@attrs.frozen
+class _HttpxSession:
+    client: httpx.AsyncClient
+    clock: Clock
+
+    async def exchange(self, send: Send, exchange: Exchange) -> None:
+        """Make the request and fill in what came of it."""
+        plan = send.plan
+        body = plan.body.fill(send.values) if plan.body else None
+        headers = [(name, value.fill(send.values)) for name, value in plan.headers]
+        exchange.bytes_out = len(body or b"")
+        try:
+            request = self.client.build_request(
+                plan.method,
+                self._url(plan.target.fill(send.values)),
+                headers=headers,
+                content=body,
+                extensions={"trace": _Trace(exchange, self.clock)},
+            )
+            _leave_out_defaults(request, headers)
+            response = await self.client.send(request, stream=True)
+            try:
+                await self._receive(response, exchange, plan.wants_headers, plan.wants_body)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            exchange.error = classify(error)
+
+    def _url(self, target: bytes) -> httpx.URL:
+        base = self.client.base_url
+        return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + target)
+
+    async def _receive(
+        self, response: httpx.Response, exchange: Exchange, wants_headers: bool, wants_body: bool
+    ) -> None:
+        if wants_headers:
+            exchange.headers = {
+                name.lower(): ", ".join(response.headers.get_list(name))
+                for name in response.headers
+            }
+        if wants_body:
+            exchange.body = await response.aread()
+        else:
+            async for _ in response.aiter_raw():
+                pass
+        exchange.bytes_in = response.num_bytes_downloaded
+        exchange.status = response.status_code
+
+
+def _leave_out_defaults(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> None:
+    """Remove the headers that httpx adds on its own and that nobody asked for."""
+    asked = {name.lower() for name, _ in headers}
+    for name in (b"accept-encoding", b"accept"):
+        if name not in asked:
+            del request.headers[name.decode()]
+
+
+class _Trace:
+    """Notes the times of httpcore's trace events in the exchange."""
+
+    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._began_ns = 0
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        exchange = self._exchange
+        match event:
+            case "connection.connect_tcp.started" | "connection.start_tls.started":
+                exchange.opened_connection = True
+                self._began_ns = self._clock.now_ns()
+            case "connection.connect_tcp.complete":
+                exchange.connect_ns = max(1, self._clock.now_ns() - self._began_ns)
+            case "connection.start_tls.complete":
+                exchange.tls_ns = self._clock.now_ns() - self._began_ns
+            case "http11.receive_response_headers.complete" | (
+                "http2.receive_response_headers.complete"
+            ):
+                # A redirect begins anew: what counts is the response the session gets.
+                exchange.first_byte_ns = self._clock.now_ns()
+
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: ErrorCode.REFUSED,
+    errno.ECONNRESET: ErrorCode.RESET,
+    errno.EPIPE: ErrorCode.RESET,
+    errno.EHOSTUNREACH: ErrorCode.UNREACHABLE,
+    errno.ENETUNREACH: ErrorCode.UNREACHABLE,
+    errno.ETIMEDOUT: ErrorCode.CONNECT_TIMEOUT,
+    errno.EMFILE: ErrorCode.DESCRIPTORS,
+    errno.ENFILE: ErrorCode.DESCRIPTORS,
+    errno.EADDRNOTAVAIL: ErrorCode.PORTS,
+}
+
+_BY_TYPE: tuple[tuple[type[BaseException], ErrorCode], ...] = (
+    (ssl.SSLError, ErrorCode.TLS),
+    (socket.gaierror, ErrorCode.DNS),
+    (httpx.TooManyRedirects, ErrorCode.REDIRECTS),
+    (httpx.ConnectTimeout, ErrorCode.CONNECT_TIMEOUT),
+    (httpx.TimeoutException, ErrorCode.TIMEOUT),
+    (httpx.ProxyError, ErrorCode.PROXY),
+    (httpx.UnsupportedProtocol, ErrorCode.REDIRECTS),
+    (httpx.LocalProtocolError, ErrorCode.REQUEST),
+    (httpx.InvalidURL, ErrorCode.REQUEST),
+    (httpx.DecodingError, ErrorCode.DECODE),
+)
+
+
+def classify(error: BaseException) -> ErrorCode:
+    """The error code of an exception of httpx, by the most telling exception in its chain.
+
+    httpx wraps httpcore's exceptions, which wrap trio's, which wrap the system's.
+    """
+    chain = list(_causes(error))
+    for cause in chain:
+        for kind, code in _BY_TYPE:
+            if isinstance(cause, kind):
+                return code
+        if isinstance(cause, OSError) and cause.errno in _BY_ERRNO:
+            return _BY_ERRNO[cause.errno]
+    if any(isinstance(cause, httpx.RemoteProtocolError) for cause in chain):
+        return _protocol_or_closed(str(error))
+    if any(isinstance(cause, (httpx.ReadError, httpx.WriteError)) for cause in chain):
+        return ErrorCode.RESET
+    return ErrorCode.REFUSED if isinstance(error, httpx.ConnectError) else ErrorCode.OTHER
+
+
+def _protocol_or_closed(text: str) -> ErrorCode:
+    closed = "disconnected" in text or "closed connection" in text
+    return ErrorCode.CLOSED if closed else ErrorCode.PROTOCOL
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for one in error.exceptions:
+                yield from _causes(one)
+        error = error.__cause__ or error.__context__

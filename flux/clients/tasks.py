@@ -1,0 +1,350 @@
+"""Drives a flow with one trio task per session, over any protocol that can make one exchange.
+
+The dispatcher waits for each arrival's due time and starts its session, as far as the limits allow.
+In the closed model it lets users join and leave instead, and each user's task loops the flow. When
+the inbox ends, sessions may go on for the drain time; then, or at a second interrupt, what is still
+in flight is recorded as aborted. Nothing is ever cancelled silently: every arrival ends in a row.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from flux.clients.work import Work
+from flux.control import cancelled_by
+from flux.flows.actions import End, Headers, Pause, Result, Send
+from flux.schemas import ROSTER, ErrorCode, Flag, Rows
+
+
+@attrs.define
+class Exchange:
+    """What is known of one request; the client fills it in as it happens, in run nanoseconds."""
+
+    status: int = 0
+    error: ErrorCode = ErrorCode.NONE
+    headers: Headers | None = None
+    body: bytes | None = None
+    connect_ns: int = 0
+    tls_ns: int = 0
+    first_byte_ns: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    opened_connection: bool = False
+    retries: int = 0
+
+
+class Exchanger(Protocol):
+    """One session's way to the target: it keeps what belongs to one user, such as cookies."""
+
+    async def exchange(self, send: Send, exchange: Exchange) -> None:
+        """Make the request and fill in what came of it; a failure is an error code."""
+
+
+class Opener(Protocol):
+    """Opens a way to the target for one session."""
+
+    def __call__(self) -> AbstractAsyncContextManager[Exchanger]:
+        """Open it."""
+
+
+async def drive(work: Work, open_exchanger: Opener) -> None:
+    """Run every session that is due, and return when all of them have ended."""
+    async with trio.open_nursery() as flushing:
+        flushing.start_soon(work.log.keep_flushing)
+        driver = _ClosedDriver if work.schema is ROSTER else _OpenDriver
+        await driver(work, open_exchanger).drive()
+        flushing.cancel_scope.cancel()
+    await work.log.flush()
+
+
+class _Driver:
+    """What the open and the closed model share: the life of a session, and the end of the run."""
+
+    def __init__(self, work: Work, open_exchanger: Opener) -> None:
+        self._work = work
+        self._open_exchanger = open_exchanger
+        self._clock = work.context.run.clock
+        self._control = work.context.run.control
+        self._running = 0
+        self._idle = trio.Event()
+
+    async def drive(self) -> None:
+        """Dispatch until the inbox ends or the run is stopped, then drain."""
+        async with trio.open_nursery() as sessions:
+            sessions.start_soon(self._abort_when_told, sessions.cancel_scope)
+            async with cancelled_by(self._control.stopping):
+                await self._dispatch(sessions)
+            await self._cancel_rest()
+            sessions.cancel_scope.deadline = (
+                trio.current_time() + self._work.context.run.drain_ns / 1e9
+            )
+            if self._running:
+                self._idle = trio.Event()
+                await self._idle.wait()
+            sessions.cancel_scope.cancel()
+
+    async def _abort_when_told(self, scope: trio.CancelScope) -> None:
+        await self._control.aborting.wait()
+        scope.cancel()
+
+    def _start(
+        self, sessions: trio.Nursery, task: Callable[..., Awaitable[None]], *args: Any
+    ) -> None:
+        """Start a task that the end of the run waits for."""
+        self._running += 1
+        sessions.start_soon(self._counted, task, args)
+
+    async def _counted(self, task: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+        try:
+            await task(*args)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def _dispatch(self, sessions: trio.Nursery) -> None:
+        raise NotImplementedError
+
+    async def _cancel_rest(self) -> None:
+        raise NotImplementedError
+
+    async def _run_session(
+        self, seq: int, user: int, due_ns: int, flags: Flag, exchanger: Exchanger
+    ) -> None:
+        """Let the flow say what to do until it ends; one row per request."""
+        session = self._work.flow.session(seq, user)
+        row = _RowOf(seq, user, due_ns, flags | Flag.FIRST)
+        action = next(session)
+        try:
+            while not isinstance(action, End):
+                if isinstance(action, Pause):
+                    due_ns = self._clock.now_ns() + action.duration_ns
+                    await self._clock.wait_until(due_ns)
+                    row.due_ns = due_ns
+                    action = session.send(None)
+                    continue
+                row.begin(action, self._clock.now_ns())
+                await self._exchange(action, row.exchange, exchanger)
+                row.end_ns = self._clock.now_ns()
+                result = self._judge(action, row)
+                action = session.send(result)
+                self._record(row, action)
+        except trio.Cancelled:
+            self._record_aborted(row)
+            raise
+        finally:
+            session.close()
+
+    async def _exchange(self, send: Send, exchange: Exchange, exchanger: Exchanger) -> None:
+        with trio.move_on_after(send.plan.timeout_ns / 1e9) as scope:
+            await exchanger.exchange(send, exchange)
+        if scope.cancelled_caught:
+            connecting = exchange.opened_connection and not exchange.connect_ns
+            exchange.error = ErrorCode.CONNECT_TIMEOUT if connecting else ErrorCode.TIMEOUT
+
+    def _judge(self, send: Send, row: "_RowOf") -> Result:
+        exchange = row.exchange
+        if not exchange.error:
+            exchange.error = send.plan.judge(
+                exchange.status, exchange.headers, exchange.body, row.end_ns - row.start_ns
+            )
+        return Result(exchange.error, exchange.headers, exchange.body)
+
+    def _record(self, row: "_RowOf", next_action: object) -> None:
+        skipped = 0
+        if not row.exchange.error:
+            row.flags |= Flag.SUCCESS
+        if isinstance(next_action, End):
+            skipped = next_action.skipped
+            row.flags |= Flag.LAST | (Flag.SESSION_SUCCESS if next_action.success else Flag(0))
+        row.write(self._work, skipped)
+        row.next_request(self._clock.now_ns())
+
+    def _record_aborted(self, row: "_RowOf") -> None:
+        row.end_ns = self._clock.now_ns()
+        if not row.in_flight:
+            row.step, row.start_ns = -1, row.end_ns
+        row.exchange.error = ErrorCode.ABORTED
+        row.flags |= Flag.ABORTED | Flag.LAST
+        row.write(self._work, 0)
+
+
+class _OpenDriver(_Driver):
+    """Sessions start when they are due, whatever became of earlier ones."""
+
+    def __init__(self, work: Work, open_exchanger: Opener) -> None:
+        super().__init__(work, open_exchanger)
+        self._places = trio.Semaphore(work.limits.max_in_flight)
+        self._pending: Iterator[tuple[int, int]] = iter(())
+
+    async def _dispatch(self, sessions: trio.Nursery) -> None:
+        async for batch in self._work.inbox:
+            self._pending = _each_arrival(batch)
+            for seq, due_ns in self._pending:
+                try:
+                    await self._clock.wait_until(due_ns)
+                    flags = await self._admit(due_ns)
+                except trio.Cancelled:
+                    self._not_started(seq, due_ns, Flag.CANCELLED)
+                    raise
+                if flags is None:
+                    self._not_started(seq, due_ns, Flag.DROPPED)
+                else:
+                    self._start(sessions, self._session, seq, due_ns, flags)
+
+    async def _admit(self, due_ns: int) -> Flag | None:
+        """Take a place for a session that is due; None if it came too late for one."""
+        limits = self._work.limits
+        deadline_ns = None if limits.max_lag_ns is None else due_ns + limits.max_lag_ns
+        if deadline_ns is not None and self._clock.now_ns() > deadline_ns:
+            return None
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            if limits.on_late == "drop":
+                return None
+            if deadline_ns is None:
+                await self._places.acquire()
+                return Flag.HELD
+            with trio.move_on_after(max(0, deadline_ns - self._clock.now_ns()) / 1e9) as patience:
+                await self._places.acquire()
+            return None if patience.cancelled_caught else Flag.HELD
+        return Flag(0)
+
+    async def _session(self, seq: int, due_ns: int, flags: Flag) -> None:
+        try:
+            async with self._open_exchanger() as exchanger:
+                await self._run_session(seq, seq, due_ns, flags, exchanger)
+        finally:
+            self._places.release()
+
+    def _not_started(self, seq: int, due_ns: int, flag: Flag) -> None:
+        self._work.log.record_not_started(seq, due_ns, self._clock.now_ns(), flag)
+
+    async def _cancel_rest(self) -> None:
+        for seq, due_ns in self._pending:
+            self._not_started(seq, due_ns, Flag.CANCELLED)
+        async for batch in self._work.inbox:
+            for seq, due_ns in _each_arrival(batch):
+                self._not_started(seq, due_ns, Flag.CANCELLED)
+
+
+class _ClosedDriver(_Driver):
+    """Users loop the flow from when they join until they leave."""
+
+    def __init__(self, work: Work, open_exchanger: Opener) -> None:
+        super().__init__(work, open_exchanger)
+        if work.iterations is None:
+            raise TypeError("the closed model needs the source's iterations")
+        self._iterations = work.iterations
+        self._users: dict[int, _User] = {}
+        self._begun = 0
+        self._count_reached = trio.Event()
+
+    async def _dispatch(self, sessions: trio.Nursery) -> None:
+        async with cancelled_by(self._count_reached):
+            async for batch in self._work.inbox:
+                for due_ns, user, change in batch.tolist():
+                    await self._clock.wait_until(due_ns)
+                    if change > 0:
+                        self._users[user] = joined = _User(user)
+                        self._start(sessions, self._loop, joined)
+                    else:
+                        self._users.pop(user).leave()
+
+    async def _loop(self, user: "_User") -> None:
+        async with self._open_exchanger() as exchanger:
+            while not user.is_leaving and (seq := self._next_seq()) is not None:
+                start_ns = self._clock.now_ns()
+                await self._run_session(seq, user.number, start_ns, Flag(0), exchanger)
+                now_ns = self._clock.now_ns()
+                seed = self._work.context.run.seed
+                rest_ns = self._iterations.rest_ns(seed, seq, now_ns - start_ns)
+                with user.resting():
+                    await self._clock.wait_until(now_ns + rest_ns)
+
+    def _next_seq(self) -> int | None:
+        shard = self._work.context.run.shard
+        seq = self._begun * shard.count + shard.index
+        if self._iterations.count is not None and seq >= self._iterations.count:
+            self._count_reached.set()
+            return None
+        self._begun += 1
+        return seq
+
+    async def _cancel_rest(self) -> None:
+        for user in self._users.values():
+            user.leave()
+
+
+@attrs.define(eq=False)
+class _User:
+    """A virtual user of the closed model."""
+
+    number: int
+    is_leaving: bool = False
+    _rest: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+
+    def resting(self) -> trio.CancelScope:
+        """A scope for the time between two iterations, which leaving cuts short."""
+        self._rest = trio.CancelScope()
+        if self.is_leaving:
+            self._rest.cancel()
+        return self._rest
+
+    def leave(self) -> None:
+        """Finish the flow, but begin no other."""
+        self.is_leaving = True
+        self._rest.cancel()
+
+
+@attrs.define
+class _RowOf:
+    """The OUTCOME row of the request a session is at."""
+
+    seq: int
+    session: int
+    due_ns: int
+    flags: Flag
+    step: int = -1
+    start_ns: int = 0
+    end_ns: int = 0
+    in_flight: bool = False
+    exchange: Exchange = attrs.field(factory=Exchange)
+
+    def begin(self, send: Send, now_ns: int) -> None:
+        self.step, self.start_ns, self.in_flight = send.plan.index, now_ns, True
+        self.exchange = Exchange()
+
+    def next_request(self, now_ns: int) -> None:
+        self.due_ns, self.in_flight, self.flags = now_ns, False, Flag(0)
+
+    def write(self, work: Work, skipped: int) -> None:
+        exchange = self.exchange
+        opened = Flag.NEW_CONNECTION if exchange.opened_connection else Flag(0)
+        step = self.step if self.step < 0 else self.step + work.context.first_step
+        work.log.record(
+            self.seq,
+            self.session,
+            step,
+            skipped,
+            self.due_ns,
+            self.start_ns,
+            exchange.connect_ns,
+            exchange.tls_ns,
+            exchange.first_byte_ns,
+            self.end_ns,
+            exchange.status,
+            exchange.error,
+            exchange.bytes_out,
+            exchange.bytes_in,
+            self.flags | opened,
+            exchange.retries,
+        )
+
+
+def _each_arrival(batch: Rows) -> Iterator[tuple[int, int]]:
+    return zip(batch["seq"].tolist(), batch["due_ns"].tolist())

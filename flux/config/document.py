@@ -1,0 +1,183 @@
+"""From a file's bytes to a plain document: read, parsed, overridden and interpolated.
+
+What goes wrong on the way is one `InvalidPipeline`, with the place; everything that a document may
+say wrongly is left to the pipeline, which collects.
+"""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import tomli
+
+from flux.config.interpolate import interpolate
+from flux.config.locate import Path, locate
+from flux.config.problems import InvalidPipeline, Problem, Source, did_you_mean
+
+MAX_BYTES = 16 << 20
+"""No pipeline file is as large; a data file given by mistake is not read to its end."""
+
+
+@attrs.frozen
+class Document:
+    """A pipeline file, as plain tables, arrays and values."""
+
+    values: dict[str, Any]
+    """With overrides applied and references to the environment replaced."""
+    origins: Mapping[Path, str]
+    """Original text of the values that held a reference, by path."""
+    source: Source
+    base: pathlib.Path
+    """Folder that file names in it are relative to."""
+    problems: tuple[Problem, ...] = ()
+    """What was wrong so far."""
+
+
+def read_text(file: pathlib.Path) -> str:
+    """The text of a pipeline file or script.
+
+    Raises:
+        InvalidPipeline: if it is absent, unreadable, too large or not UTF-8.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise InvalidPipeline(f"{file}: there is no such file{_nearby(file)}") from None
+    except OSError as error:
+        raise InvalidPipeline(f"{file}: cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise InvalidPipeline(f"{file}: is larger than {MAX_BYTES >> 20} MiB, so no pipeline file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise InvalidPipeline(
+            f"{file}:{line}:{column}: is not UTF-8 text, got byte 0x{data[error.start]:02x}"
+        ) from None
+
+
+def parse(
+    text: str,
+    name: str,
+    base: pathlib.Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str],
+) -> Document:
+    """Parse the text of a TOML file.
+
+    Args:
+        text: of the file.
+        name: of the file, for messages.
+        base: folder that file names in it are relative to.
+        overrides: `KEY=VALUE` each, as given to `--set`.
+        environment: values for `${NAME}`.
+
+    Raises:
+        InvalidPipeline: if it is not TOML.
+    """
+    text = text.replace("\r\n", "\n")
+    try:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        shown = (text.splitlines() or [""])[min(line, len(text.splitlines()) or 1) - 1]
+        raise InvalidPipeline(
+            f"{name}:{line}:{column}: is not TOML: {getattr(error, 'msg', error)}\n"
+            f"  {line:>4} | {shown}\n       | {' ' * (column - 1)}^"
+        ) from None
+    return finish(values, locate(text), text, name, base, overrides, environment)
+
+
+def finish(
+    values: dict[str, Any],
+    places: dict[Path, Any],
+    text: str,
+    name: str,
+    base: pathlib.Path,
+    overrides: Sequence[str],
+    environment: Mapping[str, str],
+) -> Document:
+    """Apply the overrides to a parsed document and replace references to the environment."""
+    problems: list[Problem] = []
+    for override in overrides:
+        path = _override(values, override, problems)
+        for place in [one for one in places if one[: len(path)] == path]:
+            del places[place]
+    values, origins, missing = interpolate(values, environment)
+    source = Source(name, text, places)
+    return Document(values, origins, source, base, (*problems, *missing))
+
+
+def _override(values: dict[str, Any], text: str, problems: list[Problem]) -> Path:
+    """Set one key; return its path."""
+    key, equals, value_text = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        problems.append(
+            Problem((), f"cannot be changed by --set {text!r}", "write --set stage.key=value")
+        )
+        return ("--set", text)
+    table, path = _table_of(values, parts, problems)
+    if table is None:
+        return ("--set", text)
+    table[parts[-1]] = _value(value_text.strip())
+    return (*path, parts[-1])
+
+
+def _table_of(
+    values: dict[str, Any], parts: list[str], problems: list[Problem]
+) -> tuple[dict[str, Any] | None, Path]:
+    """The table that the last part of the key stands in."""
+    if len(parts) == 1:
+        return values, ()
+    stages = values.get("stage")
+    names: dict[str, int] = {}
+    for index, stage in enumerate(stages if isinstance(stages, list) else []):
+        if isinstance(stage, dict):
+            names.setdefault(str(stage.get("name", stage.get("use"))), index)
+    if parts[0] not in names:
+        problems.append(
+            Problem(
+                (),
+                f"has no stage {parts[0]!r} for --set {'.'.join(parts)}",
+                did_you_mean(parts[0], names) or f"its stages are {', '.join(names)}",
+            )
+        )
+        return None, ()
+    path: Path = ("stage", names[parts[0]])
+    table: Any = stages[names[parts[0]]] if isinstance(stages, list) else {}
+    for part in parts[1:-1]:
+        step: str | int = int(part) if isinstance(table, list) and part.isdigit() else part
+        path = (*path, step)
+        if isinstance(table, list):
+            table = table[step] if isinstance(step, int) and step < len(table) else None
+        else:
+            table = table.setdefault(step, {})
+        if not isinstance(table, (dict, list)):
+            problems.append(Problem((), f"has no table for --set {'.'.join(parts)}"))
+            return None, ()
+    if not isinstance(table, dict):
+        problems.append(Problem((), f"has no table for --set {'.'.join(parts)}"))
+        return None, ()
+    return table, path
+
+
+def _value(text: str) -> Any:
+    """A TOML value if it is one, else the text itself, so that `rate=20/s` needs no quotes."""
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except tomli.TOMLDecodeError:
+        return text
+
+
+def _nearby(file: pathlib.Path) -> str:
+    try:
+        names = [one.name for one in file.parent.iterdir()]
+    except OSError:
+        return ""
+    hint = did_you_mean(file.name, names)
+    return f"\n  hint: {hint}" if hint else ""

@@ -1,0 +1,90 @@
+"""Live control of a run: what a signal, a key or a remote caller may change while it runs.
+
+One object, shared by the engine, the pacer and whoever steers. It holds requests, not machinery:
+the pacer reads the level's factor once a tick, executors wait for the two events.
+"""
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+
+@attrs.frozen
+class Spike:
+    """A short rise of the level that somebody asked for while the run was on."""
+
+    start_ns: int
+    factor: float
+    """Multiplier at the top."""
+    duration_ns: int
+    """A third up, linearly; two thirds down, exponentially, meeting 1 without a jump."""
+
+    def factor_at(self, time_ns: int) -> float:
+        """Multiplier at that time, 1 outside the spike."""
+        x = (time_ns - self.start_ns) / self.duration_ns
+        if not 0 <= x < 1:
+            return 1.0
+        if x < 1 / 3:
+            return 1 + (self.factor - 1) * 3 * x
+        fall = (x - 1 / 3) * 1.5
+        # e^(-3·fall) ends at e^-3; shifted and scaled so that it ends at exactly 0.
+        return 1 + (self.factor - 1) * (math.exp(-3 * fall) - math.exp(-3)) / (1 - math.exp(-3))
+
+
+@attrs.define
+class Control:
+    """What the pacer multiplies the level by, and whether the run is to stop."""
+
+    scale: float = 1.0
+    """Multiplies the level from the next tick on."""
+    paused: bool = False
+    """While True the level is 0; time goes on, and what would have been due is not planned."""
+    spike: Spike | None = None
+    stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set: no session starts any more; those in flight are finished within the drain time."""
+    aborting: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set: what is in flight is given up at once."""
+
+    def pause(self) -> None:
+        """Hold the level at 0 from the next tick on."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Let the plan's level through again."""
+        self.paused = False
+
+    def start_spike(self, now_ns: int, factor: float, duration_ns: int) -> None:
+        """Raise the level for a while, in place of a spike that may be on."""
+        self.spike = Spike(now_ns, factor, duration_ns)
+
+    def stop(self) -> None:
+        """Stop arrivals, drain, report."""
+        self.stopping.set()
+
+    def abort(self) -> None:
+        """Stop, and give up what is in flight."""
+        self.stopping.set()
+        self.aborting.set()
+
+    def factor_at(self, time_ns: int) -> float:
+        """Multiplier of the level at that time."""
+        if self.paused:
+            return 0.0
+        return self.scale * (self.spike.factor_at(time_ns) if self.spike else 1.0)
+
+
+@asynccontextmanager
+async def cancelled_by(event: trio.Event) -> AsyncIterator[None]:
+    """Cancel the block when the event is set, and go on after it."""
+
+    async def wait() -> None:
+        await event.wait()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        yield
+        nursery.cancel_scope.cancel()

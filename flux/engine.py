@@ -1,0 +1,252 @@
+"""From a checked graph to a running nursery: one task a stage, one channel an edge.
+
+The engine owns both ends of every channel. When a stage's coroutine returns, its outbox is closed,
+and the stage below sees the end of its inbox: the end of a run flows down. Two things can end a run
+early, and both let everything already measured reach the sinks:
+
+- A signal. The first stops arrivals; executors let what is in flight finish, up to `drain`. The
+  second makes them give it up, and record it as aborted. A third cancels everything.
+- A stage that raises. It is remembered with its name, arrivals stop, and the other stages wind down
+  as after a signal. Nobody is cancelled, so a full disk under one sink costs no row of another.
+"""
+
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import attrs
+import trio
+
+from flux.edges import Edge, Fanout
+from flux.errors import FluxError, StageFailed
+from flux.pipeline import Node, Pipeline
+from flux.schemas import ARRIVAL, OUTCOME, SUMMARY
+from flux.stage import Batch, Context, Inbox, Run
+from flux.summary import Summary
+
+Observer = Callable[[Summary], None]
+"""Is told each summary as it comes: of an interval, and at last of the whole run."""
+
+
+@attrs.define
+class RunResult:
+    """How a run ended."""
+
+    summary: Summary | None = None
+    """Of the whole run; None if no collector lived to make one."""
+    failures: list[FluxError] = attrs.field(factory=list)
+    """Stages that raised, first things first."""
+    edges: tuple[Edge, ...] = ()
+    was_stopped: bool = False
+    was_aborted: bool = False
+
+
+async def run_pipeline(
+    pipeline: Pipeline,
+    run: Run,
+    *,
+    observers: Sequence[Observer] = (),
+    handle_signals: bool = False,
+) -> RunResult:
+    """Run every stage until all have ended.
+
+    Args:
+        pipeline: what to run.
+        run: what its stages share; its clock begins now.
+        observers: told each summary.
+        handle_signals: let SIGINT and SIGTERM stop the run; only in the main thread.
+    """
+    wiring = _Wiring(pipeline, run)
+    result = RunResult(edges=tuple(wiring.edges))
+    run = attrs.evolve(run, planned=wiring.planned)
+    async with trio.open_nursery() as watching:
+        if handle_signals:
+            await watching.start(_stop_at_signals, run, watching.cancel_scope)
+        async with trio.open_nursery() as stages:
+            for node in pipeline.nodes:
+                stages.start_soon(_run_stage, node, wiring, run, result)
+            for inbox in wiring.summaries:
+                stages.start_soon(_observe, inbox, observers, result)
+        watching.cancel_scope.cancel()
+    result.was_stopped = run.control.stopping.is_set()
+    result.was_aborted = run.control.aborting.is_set()
+    return result
+
+
+class _Wiring:
+    """The channels of a run."""
+
+    def __init__(self, pipeline: Pipeline, run: Run) -> None:
+        self.pipeline = pipeline
+        self.edges: list[Edge] = []
+        self.inboxes: dict[str, Inbox] = {}
+        self.summaries: list[Inbox] = []
+        self._run = run
+        self._outboxes: dict[str, list[tuple[Edge, trio.MemorySendChannel[Batch]]]] = {
+            node.name: [] for node in pipeline.nodes
+        }
+        self._senders: dict[str, trio.MemorySendChannel[Batch]] = {}
+        for node in pipeline.nodes:
+            for producer in node.inputs:
+                self._connect(producer, node)
+            if node.emits is SUMMARY:
+                self._watch(node)
+        for sender in self._senders.values():
+            sender.close()  # each producer has a clone of its own
+        self._steps = tuple(_steps(pipeline))
+
+    def _connect(self, producer: str, consumer: Node) -> None:
+        schema = self.pipeline.by_name[producer].emits
+        if schema is None:
+            raise TypeError(f"{producer} emits nothing")
+        edge = Edge(producer, consumer.name, schema)
+        if consumer.name not in self.inboxes:
+            sender, inbox = trio.open_memory_channel[Batch](edge.capacity)
+            self.inboxes[consumer.name], self._senders[consumer.name] = inbox, sender
+        self.edges.append(edge)
+        self._outboxes[producer].append((edge, self._senders[consumer.name].clone()))
+
+    def _watch(self, collector: Node) -> None:
+        """Every summary also goes to the engine, which tells the observers."""
+        edge = Edge(collector.name, "observers", SUMMARY)
+        sender, inbox = trio.open_memory_channel[Batch](edge.capacity)
+        self._outboxes[collector.name].append((edge, sender))
+        self.summaries.append(inbox)
+
+    def outbox(self, node: Node) -> Fanout:
+        """Where the stage sends; asked for once."""
+        return Fanout(self._outboxes[node.name], self._run.log)
+
+    def planned(self) -> int | None:
+        """Arrivals sent to executors; None if one of them is fed with users."""
+        executors = [node for node in self.pipeline.nodes if node.emits is OUTCOME]
+        if not all(node.accepts is ARRIVAL for node in executors):
+            return None
+        names = {node.name for node in executors}
+        return sum(
+            edge.rows for edge in self.edges if edge.consumer in names and edge.schema is ARRIVAL
+        )
+
+    def context(self, node: Node, run: Run) -> Context:
+        """What this stage is told."""
+        return make_context(self.pipeline, node, run, self._steps)
+
+
+def make_context(
+    pipeline: Pipeline,
+    node: Node,
+    run: Run,
+    steps: "tuple[tuple[str, str, tuple[str, str]], ...] | None" = None,
+) -> Context:
+    """What a stage is told about the run and the stages around it."""
+    steps = tuple(_steps(pipeline)) if steps is None else steps
+    chain = pipeline.chain(node) or (node,)
+    own = [index for index, step in enumerate(steps) if step[0] == node.name]
+    return Context(
+        run=run,
+        stage=node.name,
+        upstream=tuple(one.stage for one in chain),
+        source_name=chain[0].name,
+        given=node.accepts,
+        shapers=tuple(_shapers_below(pipeline, node)),
+        steps=tuple(name for _, name, _ in steps),
+        requests=tuple(request for _, _, request in steps),
+        first_step=own[0] if own else 0,
+    )
+
+
+def _steps(pipeline: Pipeline) -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """(executor, step, (method, URL)) for all steps of the run, in the order of their numbers."""
+    executors = pipeline.executors
+    for node in executors:
+        names: Sequence[str] = getattr(node.stage, "step_names", (node.name,))
+        requests: Sequence[tuple[str, str]] = getattr(node.stage, "requests", ())
+        for index, name in enumerate(names):
+            shown = name if len(executors) == 1 else f"{node.name}.{name}"
+            yield node.name, shown, requests[index] if index < len(requests) else ("", "")
+
+
+def _shapers_below(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, Any]]:
+    """The shapers that this source's demand goes through."""
+    for taker in pipeline.takers(node):
+        if taker.kind == "shaper":
+            yield taker.name, taker.stage
+            yield from _shapers_below(pipeline, taker)
+
+
+async def _run_stage(node: Node, wiring: _Wiring, run: Run, result: RunResult) -> None:
+    """Run one stage and close both of its ends, whatever becomes of it."""
+    context = wiring.context(node, run)
+    inbox, outbox = wiring.inboxes.get(node.name), wiring.outbox(node)
+    try:
+        await _coroutine(node, context, inbox, outbox)
+    except* trio.BrokenResourceError as group:
+        # If every stage below has finished, there is nothing left to do for this one.
+        if not outbox.is_abandoned:
+            _note_failure(node, group, run, result)
+    except* Exception as group:  # noqa: BLE001  # a plug-in may raise anything: name it, report it
+        _note_failure(node, group, run, result)
+    finally:
+        outbox.close()
+        if inbox is not None:
+            inbox.close()
+
+
+def _coroutine(
+    node: Node, context: Context, inbox: Inbox | None, outbox: Fanout
+) -> Awaitable[None]:
+    coroutine: Awaitable[None]
+    if node.kind == "generator":
+        coroutine = node.stage.produce(context, outbox)
+    elif node.kind == "sink":
+        coroutine = node.stage.consume(context, inbox)
+    else:
+        coroutine = node.stage.run(context, inbox, outbox)
+    return coroutine
+
+
+def _note_failure(node: Node, group: BaseException, run: Run, result: RunResult) -> None:
+    failure = _failure(node, group)
+    result.failures.append(failure)
+    run.log.error("%s", failure.message)
+    run.control.stop()
+
+
+def _failure(node: Node, error: BaseException) -> FluxError:
+    """The first thing that went wrong, with the stage named unless it explains itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, FluxError):
+        return error
+    failure = StageFailed(node.name, node.use, node.package, error)
+    failure.__cause__ = error
+    return failure
+
+
+async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResult) -> None:
+    async for summary in inbox:
+        if summary.is_final:
+            result.summary = summary
+        for observer in observers:
+            observer(summary)
+
+
+async def _stop_at_signals(
+    run: Run,
+    scope: trio.CancelScope,
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """First: stop and drain. Second: give up what is in flight. Third: cancel everything."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            name = signal.Signals(number).name
+            if run.control.aborting.is_set():
+                scope.cancel()
+            elif run.control.stopping.is_set():
+                run.log.warning("%s again: giving up what is in flight", name)
+                run.control.abort()
+            else:
+                drain_s = run.drain_ns / 1e9
+                run.log.warning("%s: no more arrivals, draining for up to %g s", name, drain_s)
+                run.control.stop()

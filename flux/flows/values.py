@@ -1,0 +1,56 @@
+"""What is known of sessions before they begin, computed for a block of them at once and kept shortly.
+
+Random values depend on (seed, seq, slot) only, so a block may be computed, forgotten and computed
+again. Numpy's price per call is spread over the sessions of a block; the last few blocks in use
+are kept, as sessions begin in order, or nearly so.
+"""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from flux.flows.draws import Seqs
+
+T = TypeVar("T")
+
+MOST_PER_BLOCK = 512
+"""Sessions in a block, at the most. A block is computed in the client's task: it must be quick."""
+BYTES_PER_BLOCK = 1 << 17
+"""Of values; with long ones a block has fewer sessions."""
+BLOCKS_KEPT = 8
+
+
+class Values(Generic[T]):
+    """One thing per session, by the session's number."""
+
+    def __init__(self, compute: Callable[[Seqs], list[T]], *, width: int, shards: int = 1) -> None:
+        """Begin with nothing computed.
+
+        Args:
+            compute: the things of these sessions, in order.
+            width: bytes of values in one of them, more or less.
+            shards: in how many processes the run's sessions are; this one asks for every
+                `shards`-th number, so those make up a block. It changes the cost, never a value.
+        """
+        self._compute = compute
+        self._shards = shards
+        self._size = min(MOST_PER_BLOCK, max(1, BYTES_PER_BLOCK // max(1, width)))
+        self._blocks: dict[tuple[int, int], list[T]] = {}
+
+    def of(self, seq: int) -> T:
+        """What there is for this session."""
+        turn, residue = divmod(seq, self._shards)
+        number, offset = divmod(turn, self._size)
+        block = self._blocks.get((number, residue))
+        if block is None:
+            block = self._open_block(number, residue)
+        return block[offset]
+
+    def _open_block(self, number: int, residue: int) -> list[T]:
+        turns = np.arange(number * self._size, (number + 1) * self._size, dtype=np.int64)
+        block = self._compute(turns * self._shards + residue)
+        if len(self._blocks) >= BLOCKS_KEPT:
+            del self._blocks[next(iter(self._blocks))]
+        self._blocks[number, residue] = block
+        return block

@@ -1,0 +1,234 @@
+"""What a pipeline would do: the demand curve and the arrivals, with no clock and no traffic.
+
+A plan runs the very stages of the pipeline, from the source down to the pacer, on a clock that
+never waits. What comes out is what a run would release.
+"""
+
+import datetime
+import itertools
+from collections.abc import Callable
+from typing import ClassVar
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import trio
+
+from flux.clock import PlannedClock
+from flux.engine import make_context, run_pipeline
+from flux.errors import UsageError
+from flux.pacing import integral
+from flux.pipeline import Node, Pipeline
+from flux.schemas import ARRIVAL, DEMAND, ROSTER, USERS, Rows, Schema
+from flux.stage import Context, Inbox, Run, Shard
+
+Take = Callable[[Rows], None]
+"""Is given each batch as it is planned."""
+
+MAX_PHASES = 24
+"""More changes of shape than this are not shown one by one."""
+
+
+@attrs.frozen
+class Phase:
+    """A part of the run in which the demand keeps one shape."""
+
+    start_ns: int
+    end_ns: int
+    level: float
+    """At its start."""
+    end_level: float
+    """At its end."""
+    wanted: float
+    """Arrivals wanted in it: the integral of the level; for users, user-seconds."""
+    arrivals: int
+    """Arrivals due in it, of this shard."""
+
+
+@attrs.define
+class Plan:
+    """The demand of a pipeline and what it comes to."""
+
+    name: str
+    node: Node
+    """The executor it is for."""
+    is_closed: bool
+    """True: the level is users, and what happens is who joins and leaves."""
+    demand: Rows
+    """All rows, shaped."""
+    arrivals: int = 0
+    """Arrivals of this shard; in the closed model, users that join."""
+    first_due_ns: int | None = None
+    last_due_ns: int | None = None
+    per_row: npt.NDArray[np.int64] = attrs.field(factory=lambda: np.zeros(0, np.int64))
+    """Arrivals due in each row of the demand."""
+
+    @property
+    def wanted(self) -> float:
+        """Arrivals wanted: the integral of the level over the run; or user-seconds."""
+        return integral(self.demand)
+
+    @property
+    def peak_level(self) -> float:
+        """The highest level."""
+        return float(
+            max(self.demand["level"].max(initial=0), self.demand["end_level"].max(initial=0))
+        )
+
+    @property
+    def duration_ns(self) -> int:
+        """When the demand ends."""
+        return int(self.demand["end_ns"][-1]) if len(self.demand) else 0
+
+    def levels(self, cells: int) -> npt.NDArray[np.float64]:
+        """Mean level of each of so many equal parts of the run."""
+        if not len(self.demand):
+            return np.zeros(cells)
+        edges = np.append(self.demand["start_ns"], self.demand["end_ns"][-1])
+        length_ns = self.demand["end_ns"] - self.demand["start_ns"]
+        mean = (self.demand["level"] + self.demand["end_level"]) / 2
+        total = np.concatenate([[0.0], np.cumsum(mean * length_ns)])
+        cuts = np.linspace(0, self.duration_ns, cells + 1)
+        levels: npt.NDArray[np.float64] = np.diff(np.interp(cuts, edges, total)) / np.diff(cuts)
+        return levels
+
+    def phases(self) -> list[Phase]:
+        """The run in parts that keep one shape, or in equal parts if there would be too many."""
+        bends = _bends(self.demand)
+        if len(bends) - 1 > MAX_PHASES:
+            starts = self.demand["start_ns"]
+            even = np.linspace(0, self.duration_ns, 11)[:-1]
+            bends = np.unique(np.append(np.searchsorted(starts, even), len(starts)))
+        return [self._phase(int(a), int(b)) for a, b in itertools.pairwise(bends)]
+
+    def _phase(self, first: int, last: int) -> Phase:
+        rows = self.demand[first:last]
+        return Phase(
+            start_ns=int(rows["start_ns"][0]),
+            end_ns=int(rows["end_ns"][-1]),
+            level=float(rows["level"][0]),
+            end_level=float(rows["end_level"][-1]),
+            wanted=integral(rows),
+            arrivals=int(self.per_row[first:last].sum()),
+        )
+
+
+def make_plan(
+    pipeline: Pipeline,
+    *,
+    seed: int,
+    shard: Shard | None = None,
+    started_at: datetime.datetime | None = None,
+    take: Take = lambda _: None,
+) -> Plan:
+    """Plan the pipeline's only executor.
+
+    Args:
+        pipeline: what to plan.
+        seed: of the run.
+        shard: part of the run; all of it if None.
+        started_at: wall-clock time of the start, which schedules go by; now if None.
+        take: given every batch of arrivals (in the closed model, of joining and leaving users) as
+            it is planned; so that a long plan need not be held in memory.
+
+    Raises:
+        UsageError: if there is no end to it, or more than one executor.
+    """
+    if len(pipeline.executors) != 1:
+        names = ", ".join(node.name for node in pipeline.executors)
+        raise UsageError(f"flux plan shows one executor, and this pipeline has {names}")
+    executor = pipeline.executors[0]
+    chain = pipeline.chain(executor)
+    run = Run(
+        name=pipeline.name,
+        seed=seed,
+        duration_ns=pipeline.settings.duration,
+        tick_ns=pipeline.settings.tick,
+        drain_ns=0,
+        started_at=started_at or datetime.datetime.now().astimezone(),
+        clock=PlannedClock(),
+        shard=shard or Shard(),
+    )
+    _check_end(make_context(pipeline, executor, run))
+    batches: list[Rows] = []
+    plan = Plan(pipeline.name, executor, executor.accepts is ROSTER, np.zeros(0, DEMAND.dtype))
+    tally = _Tally(plan, take)
+    planned = attrs.evolve(
+        pipeline,
+        nodes=(
+            *chain,
+            _capture("demand", chain[-1].inputs[0], chain[-1].accepts, batches.append),
+            _capture("arrivals", chain[-1].name, executor.accepts, tally.add),
+        ),
+    )
+    result = trio.run(run_pipeline, planned, run)
+    if result.failures:
+        raise result.failures[0]
+    plan.demand = np.concatenate(batches) if batches else plan.demand
+    plan.per_row = tally.per_row(plan.demand)
+    return plan
+
+
+def _check_end(context: Context) -> None:
+    source = context.source
+    has_end = getattr(source, "duration", None) is not None or context.run.duration_ns is not None
+    if not has_end and getattr(source, "count", None) is None:
+        raise UsageError(
+            "the pipeline has no end that could be planned", hint='add --duration "1h", for one'
+        )
+
+
+@attrs.define
+class _Tally:
+    """Counts the arrivals while they pass, keeping only what a summary needs."""
+
+    plan: Plan
+    take: Take
+    _due: list[npt.NDArray[np.int64]] = attrs.field(factory=list)
+
+    def add(self, rows: Rows) -> None:
+        joins = rows[rows["change"] > 0] if self.plan.is_closed else rows
+        if len(joins):
+            if self.plan.first_due_ns is None:
+                self.plan.first_due_ns = int(joins["due_ns"][0])
+            self.plan.last_due_ns = int(joins["due_ns"][-1])
+        self.plan.arrivals += len(joins)
+        self._due.append(joins["due_ns"].copy())
+        self.take(rows)
+
+    def per_row(self, demand: Rows) -> npt.NDArray[np.int64]:
+        """Arrivals due in each row; one due exactly at the end belongs to the last."""
+        if not len(demand):
+            return np.zeros(0, np.int64)
+        due = np.concatenate(self._due) if self._due else np.zeros(0, np.int64)
+        row = np.searchsorted(demand["start_ns"], due, side="right") - 1
+        return np.bincount(row, minlength=len(demand)).astype(np.int64)
+
+
+@attrs.frozen
+class _Capture:
+    """A sink that hands every batch to a function."""
+
+    accepts: ClassVar[tuple[Schema, ...]] = (DEMAND, USERS, ARRIVAL, ROSTER)
+    take: Take
+
+    async def consume(self, context: Context, inbox: Inbox) -> None:
+        """Hand it over."""
+        async for batch in inbox:
+            self.take(batch)
+
+
+def _capture(name: str, producer: str, schema: Schema | None, take: Take) -> Node:
+    return Node(f"({name})", "capture", "userflux", _Capture(take), (producer,), schema, None)
+
+
+def _bends(demand: Rows) -> npt.NDArray[np.int64]:
+    """Indexes of the rows that do not go on as the row before, and the end."""
+    if not len(demand):
+        return np.zeros(1, np.int64)
+    length_ns = demand["end_ns"] - demand["start_ns"]
+    slope = (demand["end_level"] - demand["level"]) / length_ns
+    scale = max(1e-12, float(np.abs(demand["level"]).max()))
+    jump = np.abs(demand["level"][1:] - demand["end_level"][:-1]) > 1e-9 * scale
+    bend = np.abs(np.diff(slope)) * length_ns[1:] > 1e-6 * scale
+    return np.concatenate([[0], np.flatnonzero(jump | bend) + 1, [len(demand)]])

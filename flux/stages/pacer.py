@@ -1,0 +1,38 @@
+"""`pacer`: realises the demand as arrivals, just ahead of the clock."""
+
+from typing import ClassVar
+
+import attrs
+
+from flux.pacing import Pacer as Arithmetic
+from flux.release import release
+from flux.schemas import ARRIVAL, DEMAND, Schema
+from flux.stage import Context, Inbox, Outbox, random_stream
+
+
+@attrs.frozen(kw_only=True)
+class Pacer:
+    """Turns the wanted rate and the generator's gaps into the due time of every arrival.
+
+    A pipeline has one before each executor, whether or not it is written down. Arrivals are
+    released two ticks before they are due, so that live control acts at once.
+
+    Source: time rescaling, see `flux.pacing`.
+    """
+
+    accepts: ClassVar[tuple[Schema, ...]] = (DEMAND,)
+    emits: ClassVar[Schema] = ARRIVAL
+    sample: ClassVar[str] = '[[stage]]\nuse = "pacer"\n'
+
+    async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
+        """Release arrivals until the demand ends, the count is reached or the run is stopped."""
+        source, run = context.source, context.run
+        gaps = source.gap_blocks(random_stream(run.seed, context.source_name, "gaps"))
+        count = getattr(source, "count", None)
+        arithmetic = Arithmetic(gaps, count=count, shard=run.shard)
+        async for demand in release(run, inbox):
+            arrivals = arithmetic.arrivals(demand)
+            if len(arrivals):
+                await outbox.send(arrivals)
+            if arithmetic.is_finished:
+                return

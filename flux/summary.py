@@ -1,0 +1,190 @@
+"""What a run has shown so far: counts and latency histograms, per step and overall.
+
+A `Summary` is about one interval or about the whole run. Summaries add up: `merge` adds counts, and
+histograms bucket for bucket, whether the others come from later intervals, other worker processes
+or other shards. They are plain data and can be pickled.
+
+    response    end - due            what a user would have felt
+    service     end - start          what the target took
+    first_byte  first_byte - start   of responses that began
+    lag         start - due          of sessions that had a place at once: the generator's own delay
+    connect, tls                     of requests that opened their connection
+
+Failures are part of every histogram. Arrivals that were dropped or cancelled are not requests and
+are in none. Requests that the end of the run cut are counted (`aborted`, among the failures), but
+nobody knows how long they would have taken: only their lag is recorded.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, reduce
+
+import attrs
+
+from flux.conservation import Ledger
+from flux.histogram import Histogram
+from flux.series import Series
+
+LATENCIES = ("response", "service", "first_byte", "lag", "connect", "tls")
+"""Names of the histograms of a step."""
+
+
+@attrs.frozen
+class Finding:
+    """Something that a reader has to know before trusting the numbers."""
+
+    text: str
+    """One line, with the value and the limit."""
+    is_fatal: bool
+    """True: the numbers must not be trusted, and the run is invalid."""
+
+
+@attrs.frozen
+class StepSummary:
+    """All requests of one step of a flow, or of all steps together."""
+
+    name: str
+    requests: int = 0
+    """Requests that were made: successes and failures."""
+    successes: int = 0
+    failures: int = 0
+    aborted: int = 0
+    """Of the failures, those that the end of the run cut."""
+    statuses: Mapping[int, int] = attrs.field(factory=dict)
+    """How many responses had each status; 0: there was no response."""
+    errors: Mapping[str, int] = attrs.field(factory=dict)
+    """How many requests failed for each reason, by `ErrorCode.text`."""
+    bytes_out: int = 0
+    """Bytes of all request bodies."""
+    bytes_in: int = 0
+    """Bytes of all response bodies, as received."""
+    retries: int = 0
+    """Times a request was sent again on a new connection."""
+    connections: int = 0
+    """Requests that opened their connection."""
+    response: Histogram = attrs.field(factory=Histogram, repr=False)
+    service: Histogram = attrs.field(factory=Histogram, repr=False)
+    first_byte: Histogram = attrs.field(factory=Histogram, repr=False)
+    lag: Histogram = attrs.field(factory=Histogram, repr=False)
+    connect: Histogram = attrs.field(factory=Histogram, repr=False)
+    tls: Histogram = attrs.field(factory=Histogram, repr=False)
+
+    def merge(self, others: Iterable["StepSummary"]) -> "StepSummary":
+        """This and the others together, under this one's name; all stay as they are."""
+        parts = (self, *others)
+        merged = {
+            field.name: _SUMS.get(field.name, sum)(getattr(part, field.name) for part in parts)
+            for field in attrs.fields(StepSummary)
+            if field.name != "name"
+        }
+        return StepSummary(name=self.name, **merged)
+
+
+@attrs.frozen
+class Summary:
+    """One interval of a run, or the whole of it."""
+
+    start_ns: int
+    """Where it begins, since the run began."""
+    end_ns: int
+    """Where it ends."""
+    is_final: bool
+    """True for the last one, which is about the whole run."""
+    steps: tuple[StepSummary, ...]
+    """Every step of the run, in the order of its step numbers."""
+    sessions: Ledger = Ledger()
+    """What became of the sessions; of an interval's arrivals, `planned` is not known."""
+    held_sessions: int = 0
+    """Sessions that waited for a place under max_in_flight before they started."""
+    skipped_steps: int = 0
+    """Steps that ended sessions never ran."""
+    open_sessions: int | None = None
+    """Sessions released and not ended when this was made, those about to be due among them."""
+    series: Series = Series()
+    """The run row by row of time; of an interval, its one row."""
+    findings: tuple[Finding, ...] = ()
+    """What speaks against trusting the numbers; known in the final summary only."""
+
+    @cached_property
+    def total(self) -> StepSummary:
+        """All steps together."""
+        return StepSummary("total").merge(self.steps)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the interval or run, seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests per second over the whole of it; 0 if it has no length."""
+        return self.total.requests / self.duration_s if self.duration_s > 0 else 0.0
+
+    @property
+    def peak_in_flight(self) -> int:
+        """The most requests that were under way at once; of merged shards, at most that many."""
+        return int(self.series.rows["peak_in_flight"].max(initial=0))
+
+    @property
+    def peak_users(self) -> int:
+        """The most sessions that were under way at once; of merged shards, at most that many."""
+        return int(self.series.rows["peak_users"].max(initial=0))
+
+    @property
+    def is_valid(self) -> bool:
+        """True if nothing was found that makes the numbers worthless."""
+        return not any(finding.is_fatal for finding in self.findings)
+
+    def merge(self, others: Iterable["Summary"]) -> "Summary":
+        """This and the others together; all stay as they are.
+
+        It is final if all of them are. Findings are collected, each text once: a finding of one
+        shard holds for the sum.
+
+        Raises:
+            ValueError: they are not about the same steps.
+        """
+        parts = (self, *others)
+        names = [step.name for step in self.steps]
+        for part in parts:
+            theirs = [step.name for step in part.steps]
+            if theirs != names:
+                raise ValueError(f"summaries must be about the same steps, got {names} and {theirs}")
+        return Summary(
+            start_ns=min(part.start_ns for part in parts),
+            end_ns=max(part.end_ns for part in parts),
+            is_final=all(part.is_final for part in parts),
+            steps=tuple(first.merge(rest) for first, *rest in zip(*(part.steps for part in parts))),
+            sessions=reduce(Ledger.__add__, (part.sessions for part in parts)),
+            held_sessions=sum(part.held_sessions for part in parts),
+            skipped_steps=sum(part.skipped_steps for part in parts),
+            open_sessions=_known_sum(part.open_sessions for part in parts),
+            series=self.series.merge(part.series for part in parts[1:]),
+            findings=tuple(dict.fromkeys(one for part in parts for one in part.findings)),
+        )
+
+
+def _added_counts(parts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    added: dict[int, int] = {}
+    for part in parts:
+        for key, count in part.items():
+            added[key] = added.get(key, 0) + count
+    return dict(sorted(added.items()))
+
+
+def _added_histograms(parts: Iterable[Histogram]) -> Histogram:
+    added = Histogram()
+    for part in parts:
+        added.merge(part)
+    return added
+
+
+def _known_sum(parts: Iterable[int | None]) -> int | None:
+    known = list(parts)
+    return None if None in known else sum(part or 0 for part in known)
+
+
+_SUMS: Mapping[str, Callable[..., object]] = {
+    "statuses": _added_counts,
+    "errors": _added_counts,
+    **dict.fromkeys(LATENCIES, _added_histograms),
+}

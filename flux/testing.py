@@ -1,0 +1,137 @@
+"""For tests of stages, built-in and of plug-ins: run generators and shapers with no clock.
+
+The stages' own coroutines run, over real channels, so what a test sees is what a run does.
+"""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import trio
+
+from flux.clock import PlannedClock
+from flux.pacing import Pacer
+from flux.schemas import Rows, read_only
+from flux.stage import Context, Run, Shard, random_stream
+
+STARTED_AT = datetime.datetime(2026, 1, 5, tzinfo=datetime.UTC)
+"""A Monday, midnight UTC: the wall-clock time of 0 ns unless a test says otherwise."""
+
+
+def plan_contexts(
+    stages: Sequence[Any],
+    duration_ns: int | None,
+    *,
+    tick_ns: int = 100_000_000,
+    seed: int = 7,
+    started_at: datetime.datetime = STARTED_AT,
+    shard: Shard | None = None,
+) -> list[Context]:
+    """What each of these stages would be told by the engine.
+
+    Args:
+        stages: the source, then the shapers below it, in order.
+        duration_ns: the pipeline's duration.
+
+    Returns:
+        One context per stage. A stage's name is its class's in lower case, with its number appended
+        from the second of that name on.
+    """
+    run = Run(
+        name="plan",
+        seed=seed,
+        duration_ns=duration_ns,
+        tick_ns=tick_ns,
+        drain_ns=0,
+        started_at=started_at,
+        clock=PlannedClock(),
+        shard=shard or Shard(),
+    )
+    names: list[str] = []
+    for stage in stages:
+        name = type(stage).__name__.lower()
+        earlier = sum(one.rstrip("0123456789") == name for one in names)
+        names.append(f"{name}{earlier + 1}" if earlier else name)
+    contexts = [
+        Context(run, name, tuple(stages[:index] or stages[:1]), source_name=names[0])
+        for index, name in enumerate(names)
+    ]
+    contexts[0] = attrs.evolve(contexts[0], shapers=tuple(zip(names[1:], stages[1:])))
+    return contexts
+
+
+def plan_demand(stages: Sequence[Any], duration_ns: int | None, **context: Any) -> Rows:
+    """The demand that comes out below a source and its shapers.
+
+    Args:
+        stages: the source, then the shapers below it, in order.
+        duration_ns: the pipeline's duration; None needs a source that ends by itself.
+        context: keyword arguments of `plan_contexts`.
+
+    Returns:
+        (n,) DEMAND or USERS.
+    """
+    batches: list[Rows] = []
+
+    async def run_all() -> None:
+        async with trio.open_nursery() as nursery:
+            inbox: trio.MemoryReceiveChannel[Rows] | None = None
+            for stage, told in zip(stages, plan_contexts(stages, duration_ns, **context)):
+                outbox, next_inbox = trio.open_memory_channel[Rows](1)
+                nursery.start_soon(_run_one, stage, told, inbox, outbox)
+                inbox = next_inbox
+            if inbox is not None:
+                async with inbox:
+                    batches.extend([batch async for batch in inbox])
+
+    trio.run(run_all)
+    return read_only(np.concatenate(batches))
+
+
+def plan_arrivals(
+    stages: Sequence[Any], duration_ns: int | None, *, count: int | None = None, **context: Any
+) -> Rows:
+    """The arrivals that the pacer makes of a generator and its shapers: (n,) ARRIVAL.
+
+    Args:
+        stages: the source, then the shapers below it, in order.
+        duration_ns: the pipeline's duration.
+        count: how many there are at the most; the source's own `count` if None.
+        context: keyword arguments of `plan_contexts`.
+    """
+    told = plan_contexts(stages, duration_ns, **context)[0]
+    source = stages[0]
+    gaps = source.gap_blocks(random_stream(told.run.seed, told.source_name, "gaps"))
+    pacer = Pacer(gaps, count=count or source.count, shard=told.run.shard)
+    return pacer.arrivals(plan_demand(stages, duration_ns, **context))
+
+
+def wanted_by(demand: Rows, time_ns: Any) -> Any:
+    """Λ: how many arrivals the demand wants by each of these times.
+
+    Args:
+        demand: (n,) DEMAND, contiguous.
+        time_ns: (m,) int64, within the demand.
+
+    Returns:
+        (m,) float64.
+    """
+    seconds = (demand["end_ns"] - demand["start_ns"]) / 1e9
+    per_row = (demand["level"] + demand["end_level"]) / 2 * seconds
+    before = np.concatenate([[0.0], np.cumsum(per_row)])
+    row = np.searchsorted(demand["end_ns"], time_ns, side="left")
+    row = np.minimum(row, len(demand) - 1)
+    into_s = (time_ns - demand["start_ns"][row]) / 1e9
+    slope = (demand["end_level"][row] - demand["level"][row]) / seconds[row]
+    return before[row] + demand["level"][row] * into_s + slope * into_s**2 / 2
+
+
+async def _run_one(stage: Any, context: Context, inbox: Any, outbox: Any) -> None:
+    async with outbox:
+        if inbox is None:
+            await stage.produce(context, outbox)
+        else:
+            async with inbox:
+                await stage.run(context, inbox, outbox)

@@ -1,0 +1,158 @@
+"""flux as a contender: the pipelines it is given, its command line, and its result.json.
+
+This is the only module of the harness that knows what flux's files look like.
+"""
+
+import json
+import math
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+import flux
+from tests.bench.peers.children import ChildFailed, ChildRun
+from tests.bench.peers.tools import Figures, Job, ToolMissing, Work, output_of
+
+PROJECT = pathlib.Path(flux.__file__).parent.parent
+
+ACCEPTABLE_EXITS = (0, 96)
+"""96: flux itself says that the run is not valid; the figures are shown, with that mark."""
+
+_HEALTH = """\
+  [[stage.step]]
+  name = "health"
+  method = "GET"
+  path = "/health"
+  expect = { status = 200 }
+"""
+
+_REGISTER = """\
+  [[stage.step]]
+  name = "register"
+  method = "POST"
+  path = "/auth/register"
+  json = { username = "{{ random.hex(12) }}", password = "{{ random.hex(12) }}" }
+  expect = { status = 201, json = true }
+"""
+
+
+@attrs.frozen
+class Flux:
+    """One configuration of flux."""
+
+    name: str
+    """How it is called in the tables."""
+    client: str = "wire"
+    """`wire` or `httpx`."""
+    rate_per_s: int | None = None
+    """Open model with exponential gaps at this rate; None: closed, a user per connection."""
+    count: int | None = None
+    """Sessions after which it ends; None: it ends by time."""
+    outputs: bool = False
+    """Whether a csv row is written for every request; result.json is written in any case."""
+    processes: int = 1
+
+    def version(self) -> str:
+        """As in `0.1.0`.
+
+        Raises:
+            ToolMissing: `python -m flux` does not run.
+        """
+        environment = {**os.environ, **self._environment()}
+        return read_version(output_of([*_command(), "--version"], environment))
+
+    def job(self, work: Work) -> Job:
+        """The pipeline is written out in full; its results land in the folder of the job."""
+        command = [*_command(), "run", "pipeline.toml", "--quiet"]
+        if self.processes > 1:
+            command += ["--processes", str(self.processes)]
+        return Job(
+            command=command,
+            read=read_run,
+            files={"pipeline.toml": self.pipeline(work)},
+            environment=self._environment(),
+        )
+
+    def pipeline(self, work: Work) -> str:
+        """The pipeline file for a piece of work."""
+        return "\n".join(
+            [self._head(work), self._source(work), self._executor(work), self._sinks()]
+        )
+
+    def _head(self, work: Work) -> str:
+        duration = "" if self.count else f'duration = "{work.seconds}s"\n'
+        return f'name = "bench"\nseed = 1\n{duration}'
+
+    def _source(self, work: Work) -> str:
+        count = f"count = {self.count}\n" if self.count else ""
+        if self.rate_per_s is None:
+            return f'[[stage]]\nuse = "users"\nusers = {work.connections}\n{count}'
+        return f'[[stage]]\nuse = "exponential"\nrate = "{self.rate_per_s}/s"\n{count}'
+
+    def _executor(self, work: Work) -> str:
+        trust = f'ca_file = "{work.authority}"\n' if work.base_url.startswith("https") else ""
+        steps = _HEALTH + (_REGISTER if work.kind == "register" else "")
+        return (
+            f'[[stage]]\nuse = "http"\ntarget = "{work.base_url}"\nclient = "{self.client}"\n'
+            f"max_in_flight = {max(work.connections, 1000)}\n{trust}{steps}"
+        )
+
+    def _sinks(self) -> str:
+        return '[[stage]]\nuse = "csv"\n' if self.outputs else ""
+
+    def _environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(PROJECT)}
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-m", "flux"]
+
+
+def read_version(text: str) -> str:
+    """The last word of what `flux --version` prints.
+
+    Raises:
+        ToolMissing: it printed something else.
+    """
+    words = text.split()
+    if len(words) not in (1, 2, 3) or not words[-1][:1].isdigit():
+        last = text.strip().splitlines()[-1:] or ["it prints nothing"]
+        raise ToolMissing(f"flux is not runnable yet: {last[0]}")
+    return words[-1]
+
+
+def read_run(run: ChildRun, folder: pathlib.Path) -> Figures:
+    """The figures of the one run that was made in this folder."""
+    if run.exit_code not in ACCEPTABLE_EXITS:
+        raise ChildFailed(f"flux ended with {run.exit_code}: {run.stderr[-800:]}")
+    results = sorted(folder.glob("results/result_*/result.json"))
+    if len(results) != 1:
+        raise ChildFailed(f"flux left {len(results)} results, not 1: {run.stderr[-800:]}")
+    figures = read_result(json.loads(results[0].read_text()))
+    return attrs.evolve(figures, more={**figures.more, "invalid": float(run.exit_code == 96)})
+
+
+def read_result(result: Mapping[str, Any]) -> Figures:
+    """THE ADAPTER: what this harness wants, from where result.json keeps it.
+
+    `result.json` begins with Script, Total, Success and Failure; everything else is looked up here
+    and nowhere else.
+    """
+    requests = int(result["Total"])
+    lag_ms = result.get("lag_ms", {})
+    planned = result.get("planned")
+    started = result.get("started")
+    return Figures(
+        requests=requests,
+        requests_per_s=float(result.get("requests_per_s", math.nan)),
+        errors=int(result["Failure"]),
+        more={
+            "lag_p50_ms": float(lag_ms.get("p50", math.nan)),
+            "lag_p99_ms": float(lag_ms.get("p99", math.nan)),
+            "plan_error": abs(started / planned - 1) if planned and started else math.nan,
+        },
+    )
