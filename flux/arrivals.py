@@ -62,7 +62,7 @@ class ArrivalGenerator:
             yield Violation("must not be longer than max", key="min")
         if self.max is not None and self.max == 0:
             yield Violation("must be longer than 0s, or everything is due at once", key="max")
-        if self.rate == 0 and not (self.min is None and self.max is None):
+        if self.rate is not None and not self.rate and not (self.min is None and self.max is None):
             yield Violation("must be greater than 0 where min or max bound the gaps", key="rate")
 
     @property

@@ -6,24 +6,27 @@ so one that follows on another is not counted beside it. That takes one sort key
 
     2·time + (1 for a begin, 0 for an end).
 
-What began is learnt only once it has ended, in any order. So events are held back, and the older of
-them are settled into their rows, a few thousand at a time: all but those of the last two seconds.
-A row keeps its net change and its peak relative to where it began, which add up in time: for two
-stretches a and b, net = a.net + b.net and peak = max(a.peak, a.net + b.peak).
+What began is learnt only once it has ended, in any order. So events are held back in slots of
+100 ms, and once there are many of them, those that are more than two seconds old are settled into
+their rows, slot by slot. A row keeps its net change and its peak relative to where it began, which
+add up in time: for two stretches a and b, net = a.net + b.net and peak = max(a.peak, a.net + b.peak).
 
-Resolution. Numbers at the end of rows are exact. Peaks are exact as long as nothing that began
-before what is settled comes in later; that takes a request of over two seconds and more than 8,192
-others since. Such a late begin counts from the end of its row, where peaks are exact again.
+Resolution. Numbers at the end of rows are exact. Peaks are exact as long as nothing that began in a
+settled slot comes in later; that takes a request of over two seconds and tens of thousands of others
+since. Such a late begin counts from where its row is settled to, and later rows are exact again.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-HOLD_NS = 2 * 10**9
-"""Events that are at most this much older than the newest one are not settled."""
+SLOT_NS = 10**8
+"""Events are sorted and settled by this much time at once."""
 
-SETTLE_EVENTS = 16384
-"""Events that may come in before the older ones are settled: well below a millisecond of work."""
+HOLD_NS = 2 * 10**9
+"""Slots stay open for this long after they ended."""
+
+HOLD_EVENTS = 65536
+"""And for as long as no more events than these are held."""
 
 Times = npt.NDArray[np.int64]
 
@@ -36,28 +39,22 @@ class Occupancy:
         self._width_ns = width_ns
         self._net = np.zeros(64, np.int64)
         self._peak = np.zeros(64, np.int64)
-        self._held: list[Times] = []
+        self._held: dict[int, list[Times]] = {}
         self._held_events = 0
-        self._settle_at = SETTLE_EVENTS
-        self._newest_ns = 0
-        self._settled_ns = 0  # events before this time are settled
+        self._newest_slot = 0
+        self._first_open = 0  # the first slot that is not settled
 
     def add(self, begins_ns: Times, ends_ns: Times) -> None:
-        """Take note of what is over.
+        """Take note of what began and ended; one's begin and end may come separately.
 
         Args:
-            begins_ns: (n,) when each began, in any order.
-            ends_ns: (n,) when each ended, not before it began.
+            begins_ns: (n,) when some began, in any order.
+            ends_ns: (m,) when some ended, none before it began.
         """
-        if not ends_ns.size:
-            return
-        self._held.append(np.maximum(begins_ns, 0) * 2 + 1)
-        self._held.append(np.maximum(ends_ns, 0) * 2)
-        self._held_events += 2 * ends_ns.size
-        self._newest_ns = max(self._newest_ns, int(ends_ns.max()))
-        if self._held_events >= self._settle_at:
-            self._settle(self._newest_ns - HOLD_NS)
-            self._settle_at = self._held_events + SETTLE_EVENTS
+        self._hold(begins_ns, 1)
+        self._hold(ends_ns, 0)
+        if self._held_events > HOLD_EVENTS:
+            self._settle(self._newest_slot - HOLD_NS // SLOT_NS)
 
     def widen(self) -> None:
         """Make one row of every two."""
@@ -68,40 +65,53 @@ class Occupancy:
         self._peak[:half] = np.maximum(peak[::2], net[::2] + peak[1::2])
         self._width_ns *= 2
 
-    def rows(self, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def rows(self, count: int) -> tuple[Times, Times]:
         """How many were under way, as far as is known; everything is settled by that.
 
         Returns:
             The number at the end of each of the first `count` rows, and the peak in each.
         """
-        self._settle(self._newest_ns + 1)
+        self._settle(self._newest_slot + 1)
         self._reserve(count - 1)
         level = np.cumsum(self._net[:count])
         return level, level - self._net[:count] + self._peak[:count]
 
-    def _settle(self, until_ns: int) -> None:
-        if not self._held:
+    def _hold(self, times_ns: Times, is_begin: int) -> None:
+        """Put events into their slots."""
+        if not times_ns.size:
             return
-        keys = np.concatenate(self._held)
-        # A begin that comes too late to be sorted in only changes where its row ends.
-        is_settled = keys < 2 * max(until_ns, self._settled_ns)
-        is_late = keys < 2 * self._settled_ns
-        later = keys[~is_settled]
-        self._held, self._held_events = [later], later.size
-        self._settle_late(keys[is_late])
-        self._settle_sorted(np.sort(keys[is_settled & ~is_late], kind="stable"))
-        self._settled_ns = max(until_ns, self._settled_ns)
+        first, last = (max(int(time_ns), 0) // SLOT_NS for time_ns in _bounds(times_ns))
+        self._held_events += times_ns.size
+        self._newest_slot = max(self._newest_slot, last)
+        keys = 2 * np.maximum(times_ns, 0) + is_begin
+        if first == last:
+            self._hold_slot(first, keys)
+            return
+        slots = keys // (2 * SLOT_NS)
+        for slot in np.unique(slots).tolist():
+            self._hold_slot(slot, keys[slots == slot])
+
+    def _hold_slot(self, slot: int, keys: Times) -> None:
+        if slot < self._first_open:
+            self._settle_late(keys)
+        else:
+            self._held.setdefault(slot, []).append(keys)
+
+    def _settle(self, until_slot: int) -> None:
+        """Settle every slot before this one."""
+        for slot in sorted(slot for slot in self._held if slot < until_slot):
+            self._settle_sorted(np.sort(np.concatenate(self._held.pop(slot)), kind="stable"))
+        self._first_open = max(self._first_open, until_slot)
 
     def _settle_late(self, keys: Times) -> None:
-        if keys.size:
-            places = (keys >> 1) // self._width_ns
-            self._reserve(int(places.max()))
-            np.add.at(self._net, places, 2 * (keys & 1) - 1)
+        places = keys // (2 * self._width_ns)
+        self._held_events -= keys.size
+        self._reserve(int(places.max()))
+        np.add.at(self._net, places, 2 * (keys & 1) - 1)
 
     def _settle_sorted(self, keys: Times) -> None:
-        if not keys.size:
-            return
-        places = (keys >> 1) // self._width_ns
+        places = keys // (2 * self._width_ns)
+        self._held_events -= keys.size
         self._reserve(int(places[-1]))
         running = np.cumsum(2 * (keys & 1) - 1)
         starts = np.flatnonzero(np.diff(places, prepend=-1))
@@ -118,3 +128,7 @@ class Occupancy:
             more = np.zeros(max(size, row + 1 - size), np.int64)
             self._net = np.append(self._net, more)
             self._peak = np.append(self._peak, more)
+
+
+def _bounds(times_ns: Times) -> tuple[np.int64, np.int64]:
+    return times_ns.min(), times_ns.max()

@@ -7,7 +7,7 @@ never waits. What comes out is what a run would release.
 import datetime
 import itertools
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any
 
 import attrs
 import numpy as np
@@ -18,9 +18,9 @@ from flux.clock import PlannedClock
 from flux.engine import make_context, run_pipeline
 from flux.errors import UsageError
 from flux.pacing import integral
-from flux.pipeline import Node, Pipeline
-from flux.schemas import ARRIVAL, DEMAND, ROSTER, USERS, Rows, Schema
-from flux.stage import Context, Inbox, Run, Shard
+from flux.pipeline import Pipeline
+from flux.schemas import DEMAND, ROSTER, Rows, Schema
+from flux.stage import Context, Inbox, Outbox, Run, Shard
 
 Take = Callable[[Rows], None]
 """Is given each batch as it is planned."""
@@ -45,23 +45,24 @@ class Phase:
     """Arrivals due in it, of this shard."""
 
 
-@attrs.define
+@attrs.frozen
 class Plan:
     """The demand of a pipeline and what it comes to."""
 
     name: str
-    node: Node
-    """The executor it is for."""
     is_closed: bool
     """True: the level is users, and what happens is who joins and leaves."""
     demand: Rows
     """All rows, shaped."""
-    arrivals: int = 0
-    """Arrivals of this shard; in the closed model, users that join."""
-    first_due_ns: int | None = None
-    last_due_ns: int | None = None
-    per_row: npt.NDArray[np.int64] = attrs.field(factory=lambda: np.zeros(0, np.int64))
-    """Arrivals due in each row of the demand."""
+    per_row: npt.NDArray[np.int64]
+    """Arrivals of this shard due in each row; in the closed model, users that join."""
+    first_due_ns: int | None
+    last_due_ns: int | None
+
+    @property
+    def arrivals(self) -> int:
+        """Arrivals of this shard; in the closed model, users that join."""
+        return int(self.per_row.sum())
 
     @property
     def wanted(self) -> float:
@@ -150,23 +151,19 @@ def make_plan(
         shard=shard or Shard(),
     )
     _check_end(make_context(pipeline, executor, run))
-    batches: list[Rows] = []
-    plan = Plan(pipeline.name, executor, executor.accepts is ROSTER, np.zeros(0, DEMAND.dtype))
-    tally = _Tally(plan, take)
-    planned = attrs.evolve(
-        pipeline,
-        nodes=(
-            *chain,
-            _capture("demand", chain[-1].inputs[0], chain[-1].accepts, batches.append),
-            _capture("arrivals", chain[-1].name, executor.accepts, tally.add),
-        ),
-    )
-    result = trio.run(run_pipeline, planned, run)
+    record = _Record(executor.accepts is ROSTER, take)
+    recorded = attrs.evolve(chain[-1], stage=_Recorded(chain[-1].stage, record))
+    result = trio.run(run_pipeline, attrs.evolve(pipeline, nodes=(*chain[:-1], recorded)), run)
     if result.failures:
         raise result.failures[0]
-    plan.demand = np.concatenate(batches) if batches else plan.demand
-    plan.per_row = tally.per_row(plan.demand)
-    return plan
+    return Plan(
+        name=pipeline.name,
+        is_closed=record.is_closed,
+        demand=np.concatenate(record.demand or [DEMAND.empty(0)]),
+        per_row=np.concatenate(record.per_row or [np.zeros(0, np.int64)]),
+        first_due_ns=record.first_due_ns,
+        last_due_ns=record.last_due_ns,
+    )
 
 
 def _check_end(context: Context) -> None:
@@ -179,47 +176,79 @@ def _check_end(context: Context) -> None:
 
 
 @attrs.define
-class _Tally:
-    """Counts the arrivals while they pass, keeping only what a summary needs."""
+class _Record:
+    """What passes through a pacer: the demand, and how many arrivals each row of it came to."""
 
-    plan: Plan
+    is_closed: bool
     take: Take
-    _due: list[npt.NDArray[np.int64]] = attrs.field(factory=list)
+    demand: list[Rows] = attrs.field(factory=list)
+    per_row: list[npt.NDArray[np.int64]] = attrs.field(factory=list)
+    first_due_ns: int | None = None
+    last_due_ns: int | None = None
+    reached: int = 0
+    """Which batch of the demand the arrivals have reached."""
 
-    def add(self, rows: Rows) -> None:
-        joins = rows[rows["change"] > 0] if self.plan.is_closed else rows
-        if len(joins):
-            if self.plan.first_due_ns is None:
-                self.plan.first_due_ns = int(joins["due_ns"][0])
-            self.plan.last_due_ns = int(joins["due_ns"][-1])
-        self.plan.arrivals += len(joins)
-        self._due.append(joins["due_ns"].copy())
+    def add_demand(self, rows: Rows) -> None:
+        """Note a batch that the pacer is about to turn into arrivals."""
+        self.demand.append(rows)
+        self.per_row.append(np.zeros(len(rows), np.int64))
+
+    def add_arrivals(self, rows: Rows) -> None:
+        """Note what one batch of the demand came to, the next or a later one."""
+        due_ns = (rows[rows["change"] > 0] if self.is_closed else rows)["due_ns"]
+        if len(due_ns):
+            while due_ns[-1] > self.demand[self.reached]["end_ns"][-1]:
+                self.reached += 1
+            # One that is due at the very end of the batch belongs to its last row.
+            inner = np.searchsorted(due_ns, self.demand[self.reached]["start_ns"][1:])
+            self.per_row[self.reached] += np.diff(inner, prepend=0, append=len(due_ns))
+            self.first_due_ns = int(due_ns[0]) if self.first_due_ns is None else self.first_due_ns
+            self.last_due_ns = int(due_ns[-1])
         self.take(rows)
-
-    def per_row(self, demand: Rows) -> npt.NDArray[np.int64]:
-        """Arrivals due in each row; one due exactly at the end belongs to the last."""
-        if not len(demand):
-            return np.zeros(0, np.int64)
-        due = np.concatenate(self._due) if self._due else np.zeros(0, np.int64)
-        row = np.searchsorted(demand["start_ns"], due, side="right") - 1
-        return np.bincount(row, minlength=len(demand)).astype(np.int64)
 
 
 @attrs.frozen
-class _Capture:
-    """A sink that hands every batch to a function."""
+class _Recorded:
+    """A pacer with its inbox and outbox watched: one batch of arrivals, or none, per demand."""
 
-    accepts: ClassVar[tuple[Schema, ...]] = (DEMAND, USERS, ARRIVAL, ROSTER)
-    take: Take
+    pacer: Any
+    record: _Record
 
-    async def consume(self, context: Context, inbox: Inbox) -> None:
-        """Hand it over."""
-        async for batch in inbox:
-            self.take(batch)
+    @property
+    def accepts(self) -> tuple[Schema, ...]:
+        """As the pacer."""
+        accepts: tuple[Schema, ...] = self.pacer.accepts
+        return accepts
 
+    @property
+    def emits(self) -> Schema:
+        """As the pacer."""
+        emits: Schema = self.pacer.emits
+        return emits
 
-def _capture(name: str, producer: str, schema: Schema | None, take: Take) -> Node:
-    return Node(f"({name})", "capture", "userflux", _Capture(take), (producer,), schema, None)
+    async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
+        """Run the pacer between two channels of our own."""
+        to_pacer, demand = trio.open_memory_channel[Rows](0)
+        arrivals, from_pacer = trio.open_memory_channel[Rows](0)
+
+        async def feed() -> None:
+            async with to_pacer:
+                async for rows in inbox:
+                    self.record.add_demand(rows)
+                    try:
+                        await to_pacer.send(rows)
+                    except trio.BrokenResourceError:
+                        return  # the pacer has reached its count
+
+        async def pace() -> None:
+            async with arrivals, demand:
+                await self.pacer.run(context, demand, arrivals)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(feed)
+            nursery.start_soon(pace)
+            async for rows in from_pacer:
+                self.record.add_arrivals(rows)
 
 
 def _bends(demand: Rows) -> npt.NDArray[np.int64]:

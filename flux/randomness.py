@@ -60,7 +60,7 @@ def mix64_array(seed: int, seqs: npt.NDArray[np.int64], slot: int) -> npt.NDArra
 
 def uniform_array(seed: int, seqs: npt.NDArray[np.int64], slot: int) -> npt.NDArray[np.float64]:
     """`uniform` of one slot of many arrivals: (n,) float64 in [0, 1)."""
-    return (mix64_array(seed, seqs, slot) >> np.uint64(11)) * _UNIT
+    return (mix64_array(seed, seqs, slot) >> np.uint64(11)).astype(np.float64) * _UNIT
 
 
 def _finalise(word: int) -> int:

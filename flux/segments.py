@@ -32,7 +32,7 @@ class Level:
     rate_per_s: float = 0.0
     """Is added to that."""
 
-    text: ClassVar[str] = 'a multiplier, as in 1.5, or a rate, as in "50/s"'
+    type_text: ClassVar[str] = 'a multiplier, as in 1.5, or a rate, as in "50/s"'
 
     @classmethod
     def from_toml(cls, value: Any) -> Self:
@@ -46,11 +46,11 @@ class Level:
                 raise Violation("must be at least 0 and finite")
             return cls(factor=float(value))
         if type(value) is not str:
-            raise Violation(f"must be {cls.text}")
+            raise Violation(f"must be {cls.type_text}")
         try:
             return cls(rate_per_s=float(Rate.parse(value)))
         except UnitError as error:
-            raise Violation(f"must be {cls.text}", hint=error.hint) from error
+            raise Violation(f"must be {cls.type_text}", hint=error.hint) from error
 
 
 @attrs.frozen

@@ -1,8 +1,8 @@
 """A run row by row of time: what charts are drawn from.
 
-Rows are as long as a collector's interval, from 0 without gaps. A run that is too long for that many
-rows gets longer ones: pairs of rows become one, again and again. To give percentiles of rows that
-were put together, each row keeps a `Sketch` of its response times.
+Rows are as long as a collector's interval, from 0 without gaps. A run that is too long for that
+many rows gets longer ones: pairs of rows become one, again and again. To give percentiles of rows
+that were put together, each row keeps a `Sketch` of its response times.
 """
 
 from collections.abc import Iterable, Sequence
@@ -87,7 +87,8 @@ class Sketch:
         ranks = np.maximum(np.ceil(np.asarray(percents) / 100 * running[-1]), 1)
         codes = self.codes[np.searchsorted(running, ranks)]
         middles_us = ((codes << _SHIFT) + (1 << (_SHIFT - 1))).view(np.float64)
-        return np.rint(1000 * middles_us).astype(np.int64)
+        middles_ns: npt.NDArray[np.int64] = np.rint(1000 * middles_us).astype(np.int64)
+        return middles_ns
 
 
 EMPTY_SKETCH = Sketch(np.empty(0, np.int64), np.empty(0, np.int64))

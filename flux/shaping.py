@@ -1,12 +1,12 @@
 """Shapers: how the demand changes over time.
 
-A shaper multiplies the level of DEMAND (or USERS) rows; it never touches their times. As a row holds
-the level at both of its ends and is linear in between, products are taken at the ends, and shapers
-commute. Where a shaper jumps or bends it says so in advance (`cuts`), and the source cuts its rows
-there: a row never straddles a jump.
+A shaper multiplies the level of DEMAND (or USERS) rows; it never touches their times. As a row
+holds the level at both of its ends and is linear in between, products are taken at the ends, and
+shapers commute. Where a shaper jumps or bends it says so in advance (`cuts`), and the source cuts
+its rows there: a row never straddles a jump.
 
-Most shapers are a smooth function of time and write one method, `factor_at`. One that jumps, or that
-carries a state from tick to tick, brings a `Profile` of its own.
+Most shapers are a smooth function of time and write one method, `factor_at`. One that jumps, or
+that carries a state from tick to tick, brings a `Profile` of its own.
 """
 
 from collections.abc import Iterator

@@ -31,8 +31,8 @@ from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
 Batch: TypeAlias = Any
 """What one message holds: a structured array, or for SUMMARY a `flux.summary.Summary`."""
 
-Inbox: TypeAlias = "trio.MemoryReceiveChannel[Batch]"
-Outbox: TypeAlias = "trio.abc.SendChannel[Batch]"
+Inbox: TypeAlias = trio.MemoryReceiveChannel[Batch]
+Outbox: TypeAlias = trio.abc.SendChannel[Batch]
 
 
 @attrs.frozen

@@ -91,7 +91,7 @@ class Summary:
     """True for the last one, which is about the whole run."""
     steps: tuple[StepSummary, ...]
     """Every step of the run, in the order of its step numbers."""
-    sessions: Ledger = Ledger()
+    sessions: Ledger = attrs.field(factory=Ledger)
     """What became of the sessions; of an interval's arrivals, `planned` is not known."""
     held_sessions: int = 0
     """Sessions that waited for a place under max_in_flight before they started."""
@@ -99,7 +99,7 @@ class Summary:
     """Steps that ended sessions never ran."""
     open_sessions: int | None = None
     """Sessions released and not ended when this was made, those about to be due among them."""
-    series: Series = Series()
+    series: Series = attrs.field(factory=Series)
     """The run row by row of time; of an interval, its one row."""
     findings: tuple[Finding, ...] = ()
     """What speaks against trusting the numbers; known in the final summary only."""
@@ -148,7 +148,9 @@ class Summary:
         for part in parts:
             theirs = [step.name for step in part.steps]
             if theirs != names:
-                raise ValueError(f"summaries must be about the same steps, got {names} and {theirs}")
+                raise ValueError(
+                    f"summaries must be about the same steps, got {names} and {theirs}"
+                )
         return Summary(
             start_ns=min(part.start_ns for part in parts),
             end_ns=max(part.end_ns for part in parts),

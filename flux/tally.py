@@ -6,12 +6,25 @@ Nothing overall is counted: it is the sum of the steps, taken when somebody look
 
 from collections.abc import Sequence
 
+import attrs
 import numpy as np
-import numpy.typing as npt
 
+from flux.columns import (
+    ABORTED,
+    DROPPED,
+    FIRST,
+    HELD,
+    LAST,
+    NEW_CONNECTION,
+    SESSION_SUCCESS,
+    SUCCESS,
+    Column,
+    Columns,
+    Mask,
+)
 from flux.conservation import Ledger
 from flux.histogram import HistogramSet
-from flux.schemas import ERROR_TEXTS, NOT_STARTED, ErrorCode, Flag, Rows
+from flux.schemas import ERROR_TEXTS, ErrorCode
 from flux.summary import LATENCIES, StepSummary
 
 STATUSES = 1024
@@ -19,8 +32,6 @@ STATUSES = 1024
 
 _COUNTS = ("successes", "aborted", "bytes_out", "bytes_in", "retries", "connections")
 _SESSIONS = ("started", "dropped", "cancelled", "succeeded", "failed", "aborted")
-
-Column = npt.NDArray[np.int64]
 
 
 class Tally:
@@ -40,52 +51,51 @@ class Tally:
         self.held_sessions = 0
         self.skipped_steps = 0
 
-    @property
-    def requests(self) -> int:
-        """Requests counted so far."""
-        return int(self._statuses.sum())
-
-    def add_not_started(self, flags: npt.NDArray[np.int32]) -> None:
-        """Count arrivals that were dropped or cancelled, by the flags of their rows."""
-        dropped = np.count_nonzero(flags & Flag.DROPPED)
+    def add_not_started(self, rows: Columns) -> None:
+        """Count arrivals that were dropped or cancelled."""
+        dropped = _how_many(rows.flagged(DROPPED))
         self._sessions["dropped"] += dropped
-        self._sessions["cancelled"] += flags.size - dropped
+        self._sessions["cancelled"] += len(rows) - dropped
 
-    def add_sessions(self, flags: npt.NDArray[np.int32], skipped: npt.NDArray[np.int32]) -> None:
-        """Count sessions that began or ended, by the flags of rows that are not of the above."""
-        first = flags & (Flag.FIRST | Flag.HELD)
-        self._sessions["started"] += np.count_nonzero(first & Flag.FIRST)
-        self.held_sessions += np.count_nonzero(first == Flag.FIRST | Flag.HELD)
-        ends = flags[flags & Flag.LAST != 0] & (Flag.ABORTED | Flag.SESSION_SUCCESS)
-        aborted = np.count_nonzero(ends & Flag.ABORTED)
-        succeeded = np.count_nonzero(ends == Flag.SESSION_SUCCESS)
+    def add_sessions(self, rows: Columns) -> None:
+        """Count sessions that began or ended, by rows that are not of the above."""
+        first = rows.flagged(FIRST)
+        self._sessions["started"] += _how_many(first)
+        if rows.has(HELD):
+            self.held_sessions += _how_many(first & rows.flagged(HELD))
+        if rows.has(LAST):
+            self._add_ended(rows["flags"][rows.flagged(LAST)])
+            self.skipped_steps += int(rows["skipped"].sum())
+
+    def _add_ended(self, flags: Column) -> None:
+        is_aborted = flags & ABORTED != 0
+        aborted = _how_many(is_aborted)
+        succeeded = _how_many((flags & SESSION_SUCCESS != 0) & ~is_aborted)
         self._sessions["aborted"] += aborted
         self._sessions["succeeded"] += succeeded
-        self._sessions["failed"] += ends.size - aborted - succeeded
-        self.skipped_steps += int(skipped.sum())
+        self._sessions["failed"] += flags.size - aborted - succeeded
 
-    def add_requests(self, rows: Rows, flags: npt.NDArray[np.int32]) -> None:
-        """Count requests: rows with a step. `flags` is their column of that name.
+    def add_requests(self, rows: Columns) -> None:
+        """Count requests: rows with a step.
 
         Raises:
             IndexError: a step is not one of the run's.
         """
-        steps = rows["step"].astype(np.int64)
-        self._record_lags(rows, flags, steps)
-        self._count("successes", steps[flags & Flag.SUCCESS != 0])
+        steps = rows["step"]
+        _check_steps(steps, len(self._statuses))
+        self._record_lags(rows)
+        self._count("successes", steps[rows.flagged(SUCCESS)])
         self._count_pairs(self._statuses, steps, rows["status"])
         self._count_pairs(self._errors, steps, rows["error"])
-        self._sum("bytes_out", steps, rows["bytes_out"])
-        self._sum("bytes_in", steps, rows["bytes_in"])
-        self._sum("retries", steps, rows["retries"])
-        opened = flags & Flag.NEW_CONNECTION != 0
-        if opened.any():
-            self._record_connections(rows[opened], steps[opened])
-        is_aborted = flags & Flag.ABORTED != 0
-        if is_aborted.any():
+        for name in ("bytes_out", "bytes_in", "retries"):
+            self._sum(name, steps, rows[name])
+        if rows.has(NEW_CONNECTION):
+            self._record_connections(rows.where(rows.flagged(NEW_CONNECTION)))
+        if rows.has(ABORTED):
+            is_aborted = rows.flagged(ABORTED)
             self._count("aborted", steps[is_aborted])
-            rows, steps = rows[~is_aborted], steps[~is_aborted]
-        self._record_latencies(rows, steps)
+            rows = rows.where(~is_aborted)
+        self._record_latencies(rows)
 
     def merge(self, other: "Tally") -> None:
         """Add what another tally of the same run has counted."""
@@ -111,8 +121,9 @@ class Tally:
     def _step(self, step: int, name: str) -> StepSummary:
         statuses, errors = self._statuses[step], self._errors[step]
         counts = {name: int(table[step]) for name, table in self._counts.items()}
+        latencies = {name: recorders[step] for name, recorders in self._latencies.items()}
         requests = int(statuses.sum())
-        return StepSummary(
+        summary = StepSummary(
             name=name,
             requests=requests,
             failures=requests - counts["successes"],
@@ -122,38 +133,37 @@ class Tally:
                 for code in np.flatnonzero(errors).tolist()
                 if code
             },
-            **counts,
-            **{name: self._latencies[name][step] for name in LATENCIES},
+            **latencies,
         )
+        return attrs.evolve(summary, **counts)
 
-    def _record_latencies(self, rows: Rows, steps: Column) -> None:
-        start_ns, end_ns = rows["start_ns"], rows["end_ns"]
+    def _record_latencies(self, rows: Columns) -> None:
+        steps, start_ns, end_ns = rows["step"], rows["start_ns"], rows["end_ns"]
         first_byte_ns = rows["first_byte_ns"]
         self._record("response", end_ns - rows["due_ns"], steps)
         self._record("service", end_ns - start_ns, steps)
         has_begun = first_byte_ns != 0
-        if has_begun.all():
-            self._record("first_byte", first_byte_ns - start_ns, steps)
-        else:
-            self._record("first_byte", (first_byte_ns - start_ns)[has_begun], steps[has_begun])
+        self._record("first_byte", *_selected(has_begun, first_byte_ns - start_ns, steps))
 
-    def _record_lags(self, rows: Rows, flags: npt.NDArray[np.int32], steps: Column) -> None:
-        is_prompt = flags & (Flag.FIRST | Flag.HELD) == Flag.FIRST
-        self._record("lag", (rows["start_ns"] - rows["due_ns"])[is_prompt], steps[is_prompt])
+    def _record_lags(self, rows: Columns) -> None:
+        is_prompt = rows.flagged(FIRST)
+        if rows.has(HELD):
+            is_prompt &= ~rows.flagged(HELD)
+        lag_ns = rows["start_ns"] - rows["due_ns"]
+        self._record("lag", *_selected(is_prompt, lag_ns, rows["step"]))
 
-    def _record_connections(self, rows: Rows, steps: Column) -> None:
-        self._count("connections", steps)
+    def _record_connections(self, rows: Columns) -> None:
+        self._count("connections", rows["step"])
         for name in ("connect", "tls"):
             taken_ns = rows[f"{name}_ns"]
-            is_known = taken_ns > 0
-            self._record(name, taken_ns[is_known], steps[is_known])
+            self._record(name, *_selected(taken_ns > 0, taken_ns, rows["step"]))
 
     def _record(self, name: str, values_ns: Column, steps: Column) -> None:
         """Record values by step; those of one step alone take a shorter way."""
         if not values_ns.size:
             return
         step = int(steps[0])
-        if (steps == step).all() and step >= 0:
+        if len(self._statuses) == 1 or (steps == step).all():
             self._latencies[name][step].record(values_ns)
         else:
             self._latencies[name].record(values_ns, steps)
@@ -162,16 +172,32 @@ class Tally:
         table = self._counts[name]
         table += np.bincount(steps, minlength=table.size)
 
-    def _count_pairs(self, table: Column, steps: Column, codes: npt.NDArray[np.int32]) -> None:
+    def _count_pairs(self, table: Column, steps: Column, codes: Column) -> None:
         """Count each pair of a step and a code; codes past the table count as its last."""
-        keys = steps * table.shape[1] + np.clip(codes, 0, table.shape[1] - 1)
+        keys = steps * table.shape[1]
+        keys += np.clip(codes, 0, table.shape[1] - 1)
         table += np.bincount(keys, minlength=table.size).reshape(table.shape)
 
-    def _sum(self, name: str, steps: Column, values: npt.NDArray[np.integer]) -> None:
-        if values.any():
-            np.add.at(self._counts[name], steps, values)
+    def _sum(self, name: str, steps: Column, values: Column) -> None:
+        table = self._counts[name]
+        if table.size == 1:
+            table += values.sum()
+        elif values.any():
+            np.add.at(table, steps, values)
 
 
-def is_not_started(flags: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Which rows stand for an arrival, not for a request."""
-    return (flags & NOT_STARTED) != 0
+def _selected(mask: Mask, *columns: Column) -> tuple[Column, ...]:
+    """The rows of each column that the mask selects."""
+    return columns if mask.all() else tuple(column[mask] for column in columns)
+
+
+def _check_steps(steps: Column, count: int) -> None:
+    low, high = int(steps.min()), int(steps.max())
+    if low < 0 or high >= count:
+        wrong = low if low < 0 else high
+        raise IndexError(f"step must be from 0 to {count - 1}, got {wrong}")
+
+
+def _how_many(mask: Mask) -> int:
+    """How many are True, as a plain integer."""
+    return int(np.count_nonzero(mask))

@@ -6,7 +6,7 @@ the shard nor on which user runs the iteration.
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import attrs
 
@@ -56,6 +56,8 @@ class Think:
     """
 
     table: ThinkTable
+
+    type_text: ClassVar[str] = 'a duration, as in "1s", or a table that names a distribution'
 
     @classmethod
     def from_toml(cls, value: Any) -> Self:

@@ -1,7 +1,8 @@
 """Builds a run's `Series` while the run goes on.
 
-Counts go to the row of the time they belong to, however late they become known. Percentiles are set
-once per interval, from its histogram. Memory is bounded: past `max_rows`, rows become twice as long.
+Counts go to the row of the time they belong to, however late they become known. Percentiles are
+set once per interval, from its histogram. Memory is bounded: past `max_rows`, rows become twice as
+long.
 """
 
 import numpy as np
@@ -33,8 +34,12 @@ class Timeline:
 
     def count(self, column: str, times_ns: npt.NDArray[np.int64]) -> None:
         """Count one in this column for each of these times."""
-        if times_ns.size:
-            self._reach(int(times_ns.max()))
+        if not times_ns.size:
+            return
+        last = self._reach(int(times_ns.max()))
+        if last == max(int(times_ns.min()), 0) // self._width_ns:
+            self._rows[column][last] += times_ns.size
+        else:
             np.add.at(self._rows[column], np.maximum(times_ns, 0) // self._width_ns, 1)
 
     def add(self, time_ns: int, **amounts: int) -> None:

@@ -203,7 +203,7 @@ def test_another_page_is_not_taken_for_stub_status() -> None:
 
 
 def test_flux_that_does_not_run_is_missing() -> None:
-    with pytest.raises(ToolMissing, match="not runnable"):
+    with pytest.raises(ToolMissing, match="does not run: python: No module"):
         read_version("python: No module named flux.__main__\n")
 
 

@@ -43,7 +43,11 @@ def test_neighbours_are_independent() -> None:
     # is nearly five of them.
     count = np.arange(100_000)
     here = uniform_array(7, count, 0)
-    for there in (uniform_array(8, count, 0), uniform_array(7, count + 1, 0), uniform_array(7, count, 1)):
+    for there in (
+        uniform_array(8, count, 0),
+        uniform_array(7, count + 1, 0),
+        uniform_array(7, count, 1),
+    ):
         assert abs(np.corrcoef(here, there)[0, 1]) < 0.015
 
 

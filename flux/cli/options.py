@@ -11,21 +11,14 @@ from flux.stage import Shard
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ShardType(click.ParamType):
-    """`i/n`: part i of n, counted from 0."""
-
-    name = "i/n"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Shard:
-        """Read it, or fail with what it should be."""
-        if isinstance(value, Shard):
-            return value
-        index, slash, count = str(value).partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal()):
-            self.fail(f"{value!r} is not a shard, write 0/2 for the first of two", param, ctx)
-        if not int(index) < int(count):
-            self.fail(f"{value!r}: the parts of {count} are 0 to {int(count) - 1}", param, ctx)
-        return Shard(int(index), int(count))
+def read_shard(ctx: click.Context, option: click.Parameter, value: str) -> Shard:
+    """Read `i/n`: part i of n, counted from 0."""
+    index, slash, count = value.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal()):
+        raise click.BadParameter(f"{value!r} is not a shard, write 0/2 for the first of two")
+    if not int(index) < int(count):
+        raise click.BadParameter(f"{value!r}: the parts of {count} are 0 to {int(count) - 1}")
+    return Shard(int(index), int(count))
 
 
 FILE = click.Path(dir_okay=False, path_type=pathlib.Path)
@@ -35,7 +28,11 @@ def pipeline_options(command: F) -> F:
     """--set, --duration, --seed and --shard."""
     for option in (
         click.option(
-            "--shard", type=ShardType(), default=Shard(), help="Drive part i of n of the run."
+            "--shard",
+            metavar="I/N",
+            default="0/1",
+            callback=read_shard,
+            help="Drive part I of N of the run, counted from 0.",
         ),
         click.option("--seed", type=int, help="Seed, in place of the file's."),
         click.option("--duration", metavar="D", help='Duration, as in "30s", for the file\'s.'),

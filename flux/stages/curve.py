@@ -68,9 +68,9 @@ class CurveSegment:
 class Curve(Shaper):
     """The level follows a curve put together from pieces; after the last, where that ended holds.
 
-    An S-curve leads from `from` to `to` by (r(x) - r(0))/(r(1) - r(0)), where x runs from 0 to 1 and
-    r(x) = 1/(1 + e^(-k·(x - ½))) with k the steepness. Between ticks, or sixteenths of the piece if
-    those are shorter, it is a straight line.
+    An S-curve leads from `from` to `to` by (r(x) - r(0))/(r(1) - r(0)), where x runs from 0 to 1
+    and r(x) = 1/(1 + e^(-k·(x - ½))) with k the steepness. Between ticks, or sixteenths of the
+    piece if those are shorter, it is a straight line.
     """
 
     segment: Annotated[tuple[CurveSegment, ...], NotEmpty()]
@@ -78,10 +78,10 @@ class Curve(Shaper):
 
     sample: ClassVar[str] = (
         '[[stage]]\nuse = "curve"\n'
-        '[[stage.segment]]\nkind = "heaviside"\nfrom = 0\nto = 2\nduration = "10s"\n'
-        '[[stage.segment]]\nkind = "constant"\nlevel = 2\nduration = "10s"\n'
-        '[[stage.segment]]\nkind = "pause"\nduration = "2s"\n'
-        '[[stage.segment]]\nkind = "ramp"\nfrom = "50/s"\nto = "10/s"\nduration = "8s"\n'
+        '[[stage.segment]]\nkind = "heaviside"\nfrom = 0\nto = 2\nduration = "2s"\n'
+        '[[stage.segment]]\nkind = "constant"\nlevel = 2\nduration = "1s"\n'
+        '[[stage.segment]]\nkind = "pause"\nduration = "500ms"\n'
+        '[[stage.segment]]\nkind = "ramp"\nfrom = "50/s"\nto = "10/s"\nduration = "1500ms"\n'
     )
 
     def check_source(self, source: Any, end_ns: int | None) -> Iterator[Violation]:

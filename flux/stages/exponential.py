@@ -13,10 +13,10 @@ from flux.arrivals import ArrivalGenerator, exponential_clamped_mean
 class Exponential(ArrivalGenerator):
     """Gaps are exponentially distributed, so that sessions are a Poisson process.
 
-    A gap is -ln(1 - u)/rate, then clamped to `min` and `max`. Clamping puts a lump of probability on
-    the bound and moves the mean: clamped to [a, b], in units of 1/rate, it is a + e^(-a) - e^(-b).
-    At 1/s clamped to 50 ms and 10 s that is 1.00118 s. Under shaping, unclamped gaps give exactly
-    the non-homogeneous Poisson process.
+    A gap is -ln(1 - u)/rate, then clamped to `min` and `max`. Clamping puts a lump of probability
+    on the bound and moves the mean: clamped to [a, b], in units of 1/rate, it is a + e^(-a) -
+    e^(-b). At 1/s clamped to 50 ms and 10 s that is 1.00118 s. Under shaping, unclamped gaps give
+    exactly the non-homogeneous Poisson process.
     """
 
     sample: ClassVar[str] = '[[stage]]\nuse = "exponential"\nrate = "20/s"\n'

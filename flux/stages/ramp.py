@@ -35,7 +35,7 @@ class Ramp(Shaper):
     to: Annotated[float, at_least(0)] = 1.0
     """Multiplier of the level in between."""
 
-    sample: ClassVar[str] = '[[stage]]\nuse = "ramp"\nup = "5s"\nhold = "20s"\ndown = "5s"\n'
+    sample: ClassVar[str] = '[[stage]]\nuse = "ramp"\nup = "2s"\nhold = "2s"\ndown = "1s"\n'
 
     def check(self) -> Iterator[Violation]:
         """Rules about fields taken together."""

@@ -24,7 +24,7 @@ class Sine(Shaper):
     phase: Annotated[float, between(0, 1)] = 0.0
     """Where the swing begins, in periods: 0.25 begins at a crest, 0.75 in a trough."""
 
-    sample: ClassVar[str] = '[[stage]]\nuse = "sine"\nperiod = "10s"\namplitude = 0.5\n'
+    sample: ClassVar[str] = '[[stage]]\nuse = "sine"\nperiod = "2s"\namplitude = 0.5\n'
 
     def factor_at(self, time_ns: Times) -> Factors:
         """By the formula above; whole periods are taken off first, so that none of them counts."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from flux.config.problems import Violation
 from flux.config.rules import above, at_least
-from flux.shaping import Factors, Profile, Shaper, Times, middle, multiplied
 from flux.schemas import Rows
+from flux.shaping import Factors, Profile, Shaper, Times, middle, multiplied
 from flux.stage import Context
 from flux.units import Duration, Rate
 
@@ -51,8 +51,8 @@ class Spikes(Shaper):
     """Time from the top to the usual level; "0s" jumps."""
 
     sample: ClassVar[str] = (
-        '[[stage]]\nuse = "spikes"\nevery = "20s"\nfactor = 3\n'
-        'min_interval = "5s"\nmax_interval = "60s"\nramp_up = "1s"\nramp_down = "2s"\n'
+        '[[stage]]\nuse = "spikes"\nevery = "1s"\nfactor = 3\n'
+        'min_interval = "500ms"\nmax_interval = "3s"\nramp_up = "200ms"\nramp_down = "600ms"\n'
     )
 
     def check(self) -> Iterator[Violation]:
@@ -82,7 +82,7 @@ class Spikes(Shaper):
         # The formula above; for short L its two large terms cancel, and the mean is the middle.
         if scaled < 1e-5:
             return low_s + length_s / 2.0
-        return low_s + 1.0 / self.rate_per_s - length_s / math.expm1(scaled)
+        return low_s + 1.0 / self.rate_per_s - length_s * math.exp(-scaled) / -math.expm1(-scaled)
 
     def interval_ns(self, u: float) -> int:
         """The gap for a uniform number in [0, 1)."""
@@ -118,7 +118,7 @@ class SpikesProfile:
         starts_ns = self._starts_before(end_ns)
         starts_ns = starts_ns[starts_ns + up_ns + down_ns >= start_ns]
         down = [up_ns + down_ns * n // PIECES_OF_A_FALL for n in range(PIECES_OF_A_FALL + 1)]
-        cuts = (starts_ns[:, None] + np.array([0, *down])[None, :]).ravel()
+        cuts: Times = (starts_ns[:, None] + np.array([0, *down])[None, :]).ravel()
         return cuts[(cuts >= start_ns) & (cuts <= end_ns)]
 
     def shape(self, demand: Rows) -> Rows:

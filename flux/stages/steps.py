@@ -61,9 +61,9 @@ class Steps(Shaper):
 
     sample: ClassVar[str] = (
         '[[stage]]\nuse = "steps"\nsteps = [\n'
-        '  { level = 1, duration = "10s" },\n'
-        '  { level = 5, duration = "5s", ramp = "1s" },\n'
-        '  { rate = "50/s", duration = "10s" },\n]\n'
+        '  { level = 1, duration = "2s" },\n'
+        '  { level = 3, duration = "2s", ramp = "500ms" },\n'
+        '  { rate = "50/s", duration = "1s" },\n]\n'
     )
 
     def check(self) -> Iterator[Violation]:

@@ -65,6 +65,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=names, help="may be given repeatedly")
     parser.add_argument("--seconds", type=int, default=4, help="length of a run (default: 4)")
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--attempts", type=int, default=3, help="tries of a disturbed run (3)")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 2 s, for a first look")
     parser.add_argument("--install", action="store_true", help="first install what is missing")
     parser.add_argument(
@@ -74,9 +75,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     if options.quick:
-        options.seconds, options.repeats = 2, 2
-    if options.seconds < 1 or options.repeats < 1:
-        parser.error("--seconds and --repeats must be at least 1")
+        options.seconds, options.repeats, options.attempts = 2, 2, 1
+    if min(options.seconds, options.repeats, options.attempts) < 1:
+        parser.error("--seconds, --repeats and --attempts must be at least 1")
     if options.output is None and not options.only and not options.quick:
         options.output = PAGE
     return options
@@ -100,7 +101,11 @@ def _measure(scenarios: Sequence[Scenario], options: argparse.Namespace) -> list
     if not cores.apart:
         _say("there is only one core: the target and the generators compete for it")
     sitting = Sitting(
-        cores=cores, seconds=options.seconds, rounds=options.repeats, warms_up=True, say=_say
+        cores=cores,
+        seconds=options.seconds,
+        rounds=options.repeats,
+        attempts=options.attempts,
+        say=_say,
     )
     outcomes = []
     for scenario in scenarios:

@@ -120,18 +120,23 @@ def read_version(text: str) -> str:
     """
     words = text.split()
     if len(words) not in (1, 2, 3) or not words[-1][:1].isdigit():
-        last = text.strip().splitlines()[-1:] or ["it prints nothing"]
-        raise ToolMissing(f"flux is not runnable yet: {last[0]}")
+        raise ToolMissing(f"flux does not run: {_last_line(text)}")
     return words[-1]
+
+
+def _last_line(text: str) -> str:
+    """Where a traceback or a report says what it is about."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"
 
 
 def read_run(run: ChildRun, folder: pathlib.Path) -> Figures:
     """The figures of the one run that was made in this folder."""
     if run.exit_code not in ACCEPTABLE_EXITS:
-        raise ChildFailed(f"flux ended with {run.exit_code}: {run.stderr[-800:]}")
+        raise ChildFailed(f"flux ended with exit code {run.exit_code}: {_last_line(run.stderr)}")
     results = sorted(folder.glob("results/result_*/result.json"))
     if len(results) != 1:
-        raise ChildFailed(f"flux left {len(results)} results, not 1: {run.stderr[-800:]}")
+        raise ChildFailed(f"flux left {len(results)} results, not 1: {_last_line(run.stderr)}")
     figures = read_result(json.loads(results[0].read_text()))
     return attrs.evolve(figures, more={**figures.more, "invalid": float(run.exit_code == 96)})
 

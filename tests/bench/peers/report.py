@@ -36,8 +36,8 @@ checked, no thresholds, no usage report, no API server; Locust's FastHttpUser in
 counted once all users have been spawned. k6 is run with
 `GOGC=400`, which makes it faster; hey without, for the same reason. Requests are as
 each tool counts them; where nginx counted clearly otherwise, the table says so. In a closed loop
-either the generator or the target is busy all the time: rounds in which neither was are marked as
-disturbed, for then something else used the cores.
+either the generator or the target is busy all the time: a run in which neither was is repeated, and
+marked as disturbed if it stays so, for then something else used the cores.
 """
 
 _UNITS: Mapping[Figure, tuple[str, float]] = {
@@ -135,7 +135,17 @@ def readings_table(outcome: Outcome) -> str:
             rows.append(_reading_row(name, readings, closed=outcome.scenario.is_closed))
     if not rows:
         return "Nothing was measured."
-    head = ["", "requests/s", "least – greatest", "errors", "CPU", "target's CPU", "memory", "more"]
+    head = [
+        "",
+        "requests/s",
+        "least – greatest",
+        "errors",
+        "CPU",
+        "target's CPU",
+        "requests per CPU s",
+        "memory",
+        "more",
+    ]
     return table(head, rows)
 
 
@@ -161,9 +171,16 @@ def _reading_row(name: str, readings: Sequence[Reading], *, closed: bool) -> lis
         str(sum(each.errors for each in readings)),
         _percent([each.generator_cpu for each in readings]),
         _percent([each.target_cpu for each in readings]),
+        _per_cpu_second(readings),
         f"{max(each.peak_rss_bytes for each in readings) / 2**20:.0f} MiB",
         _more(readings, closed=closed),
     ]
+
+
+def _per_cpu_second(readings: Sequence[Reading]) -> str:
+    """Work per CPU: unlike the rate, it does not suffer when the core is shared."""
+    spread = _spread([each.requests_per_s / (each.generator_cpu or math.nan) for each in readings])
+    return "" if spread is None else _number(spread.median)
 
 
 def _more(readings: Sequence[Reading], *, closed: bool) -> str:

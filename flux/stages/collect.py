@@ -1,0 +1,106 @@
+"""`collect`: turns outcomes into counts, histograms and the verdict on the run's validity."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+import attrs
+import trio
+
+from flux.collection import Collection
+from flux.config.problems import Violation
+from flux.config.rules import between
+from flux.schemas import OUTCOME, SUMMARY, Schema
+from flux.stage import Context, Inbox, Outbox
+from flux.summary import Summary
+from flux.units import Duration
+from flux.validity import Generator, Limits, find
+
+GRACE_NS = 250_000_000
+"""How long after its end an interval is closed: clients hold a row for 100 ms at the most."""
+
+PLANNED_GRACE_INTERVALS = 10
+"""The same in a plan, where rows come in as fast as they are made: as many intervals."""
+
+SHORTEST_INTERVAL = Duration.parse("100ms")
+
+
+@attrs.frozen(kw_only=True)
+class Collect:
+    """Counts outcomes and records latencies per step, each interval and over the whole run.
+
+    A pipeline has one after its executors, whether or not it is written down. It sends a summary
+    each interval, and at the end one of the whole run, which says whether the run was valid.
+    """
+
+    accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
+    emits: ClassVar[Schema] = SUMMARY
+    sample: ClassVar[str] = '[[stage]]\nuse = "collect"\ninterval = "1s"\nmax_lag_p99 = "100ms"\n'
+
+    interval: Duration = Duration.parse("1s")
+    """How often a summary is sent, and how long a row of the series is; at least 100ms."""
+    max_lag_p99: Duration = Duration.parse("100ms")
+    """The run is invalid if the generator's own lag is longer than this at the 99th percentile."""
+    min_rate: Annotated[float, between(0, 1)] = 0.99
+    """The run is invalid if a smaller share of the planned arrivals was started."""
+
+    def check(self) -> Iterator[Violation]:
+        """Rules about single fields that need words."""
+        if self.interval < SHORTEST_INTERVAL:
+            yield Violation(f"must be at least {SHORTEST_INTERVAL}", key="interval")
+
+    async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
+        """Collect until the inbox ends; send a summary each interval, then the final one."""
+        collection = Collection(context.steps, self.interval)
+        ready: deque[Summary] = deque()
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        async with trio.open_nursery() as ticking:
+            if context.run.clock.is_live:
+                ticking.start_soon(self._tick, context, collection, ready, outbox)
+            async for rows in inbox:
+                collection.add(rows)
+                if not context.run.clock.is_live:
+                    until_ns = collection.newest_ns - PLANNED_GRACE_INTERVALS * self.interval
+                    ready.extend(collection.close(until_ns, context.run.planned()))
+                    await _send_all(ready, outbox)
+            ticking.cancel_scope.cancel()
+        ready.extend(collection.finish(_end_ns(context), context.run.planned()))
+        final = ready.pop()
+        await _send_all(ready, outbox)
+        generator = Generator()
+        if context.run.clock.is_live:
+            cpu_s = time.process_time() - cpu_s
+            # A virtual clock may be far ahead of the real one.
+            wall_s = max(time.perf_counter() - began_s, final.duration_s)
+            generator = Generator(cpu_s=cpu_s, wall_s=wall_s)
+        limits = Limits(max_lag_p99_ns=self.max_lag_p99, min_rate=self.min_rate)
+        await outbox.send(attrs.evolve(final, findings=find(final, limits, generator)))
+
+    async def _tick(
+        self, context: Context, collection: Collection, ready: deque[Summary], outbox: Outbox
+    ) -> None:
+        """Close intervals by the clock; what could not be sent stays in `ready`."""
+        clock = context.run.clock
+        end_ns = int(self.interval)
+        while True:
+            await clock.wait_until(end_ns + GRACE_NS)
+            until_ns = clock.now_ns() - GRACE_NS
+            ready.extend(collection.close(max(end_ns, until_ns), context.run.planned()))
+            await _send_all(ready, outbox)
+            end_ns = (until_ns // self.interval + 1) * self.interval
+
+
+async def _send_all(ready: deque[Summary], outbox: Outbox) -> None:
+    while ready:
+        await outbox.send(ready[0])
+        ready.popleft()
+
+
+def _end_ns(context: Context) -> int:
+    """When the run ended, as far as the clock and the plan know: it was not longer than planned."""
+    duration_ns = context.run.duration_ns
+    if not context.run.clock.is_live:
+        return duration_ns or 0
+    now_ns = context.run.clock.now_ns()
+    return now_ns if duration_ns is None else min(now_ns, duration_ns)
