@@ -9,11 +9,13 @@ so one that follows on another is not counted beside it. That takes one sort key
 What began is learnt only once it has ended, in any order. So events are held back in slots of
 100 ms, and once there are many of them, those that are more than two seconds old are settled into
 their rows, slot by slot. A row keeps its net change and its peak relative to where it began, which
-add up in time: for two stretches a and b, net = a.net + b.net and peak = max(a.peak, a.net + b.peak).
+add up in time: of two stretches a and b together, the net change is a.net + b.net and the peak is
+max(a.peak, a.net + b.peak).
 
-Resolution. Numbers at the end of rows are exact. Peaks are exact as long as nothing that began in a
-settled slot comes in later; that takes a request of over two seconds and tens of thousands of others
-since. Such a late begin counts from where its row is settled to, and later rows are exact again.
+Resolution. Numbers at the end of rows are exact. Peaks are exact as long as nothing that began in
+a settled slot comes in later; that takes a request of over two seconds and tens of thousands of
+others since. Such a late begin counts from where its row is settled to, and later rows are exact
+again.
 """
 
 import numpy as np
@@ -110,10 +112,15 @@ class Occupancy:
         np.add.at(self._net, places, 2 * (keys & 1) - 1)
 
     def _settle_sorted(self, keys: Times) -> None:
-        places = keys // (2 * self._width_ns)
-        self._held_events -= keys.size
-        self._reserve(int(places[-1]))
         running = np.cumsum(2 * (keys & 1) - 1)
+        first, last = int(keys[0]) // (2 * self._width_ns), int(keys[-1]) // (2 * self._width_ns)
+        self._held_events -= keys.size
+        self._reserve(last)
+        if first == last:
+            self._peak[first] = max(self._peak[first], self._net[first] + running.max())
+            self._net[first] += running[-1]
+            return
+        places = keys // (2 * self._width_ns)
         starts = np.flatnonzero(np.diff(places, prepend=-1))
         before = np.where(starts > 0, running[starts - 1], 0)
         peaks = np.maximum.reduceat(running, starts) - before

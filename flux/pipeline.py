@@ -278,19 +278,20 @@ class _Compiler:
 
     def _put_in_missing(self, drafts: list[_Draft]) -> list[_Draft]:
         """Add a collector if there is none, and a pacer or roster before each executor."""
-        drafts = [one for draft in drafts for one in (*self._pacer_for(draft, drafts), draft)]
+        names = {draft.name for draft in drafts}
+        drafts = [
+            one for draft in drafts for one in (*self._pacer_for(draft, drafts, names), draft)
+        ]
         executors = [index for index, one in enumerate(drafts) if _emits(one) is OUTCOME]
         has_collector = any(kind_of(draft.stage) == "collector" for draft in drafts)
         if executors and not has_collector:
             inputs = tuple(drafts[index].name for index in executors)
-            names = {draft.name for draft in drafts}
             drafts.insert(executors[-1] + 1, self._new("collect", inputs, names))
         return drafts
 
-    def _pacer_for(self, draft: _Draft, drafts: list[_Draft]) -> Iterator[_Draft]:
+    def _pacer_for(self, draft: _Draft, drafts: list[_Draft], names: set[str]) -> Iterator[_Draft]:
         if _emits(draft) is not OUTCOME:
             return
-        names = {one.name for one in drafts}
         for schema, (use, paced) in _PACERS.items():
             source = self._demand_above(draft, drafts, schema)
             if source is not None and paced in draft.accepts:

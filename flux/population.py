@@ -22,6 +22,7 @@ class Population:
     shard: Shard = attrs.field(factory=Shard)
     """Which users are returned: those with number ≡ index (mod count)."""
     _present: int = 0
+    _end_ns: int = 0
 
     def changes(self, users: Rows) -> Rows:
         """Who joins and leaves during these rows, which follow those of the call before.
@@ -33,8 +34,18 @@ class Population:
         for start_ns, end_ns, level, end_level in users.tolist():
             self._move(found, start_ns, start_ns, level, level)
             self._move(found, start_ns, end_ns, level, end_level)
-        mine = [row for row in found if row[1] % self.shard.count == self.shard.index]
-        return ROSTER.rows(mine)
+            self._end_ns = end_ns
+        return self._of_shard(found)
+
+    def all_leave(self) -> Rows:
+        """Who leaves when the last row is over: everybody."""
+        found: list[tuple[int, int, int]] = []
+        self._move(found, self._end_ns, self._end_ns, 0.0, 0.0)
+        return self._of_shard(found)
+
+    def _of_shard(self, found: list[tuple[int, int, int]]) -> Rows:
+        shard = self.shard
+        return ROSTER.rows(row for row in found if row[1] % shard.count == shard.index)
 
     def _move(
         self, found: list[tuple[int, int, int]], start_ns: int, end_ns: int, a: float, b: float

@@ -5,8 +5,8 @@ Nothing overall is counted: it is the sum of the steps, taken when somebody look
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import attrs
 import numpy as np
 
 from flux.columns import (
@@ -86,7 +86,8 @@ class Tally:
         self._record_lags(rows)
         self._count("successes", steps[rows.flagged(SUCCESS)])
         self._count_pairs(self._statuses, steps, rows["status"])
-        self._count_pairs(self._errors, steps, rows["error"])
+        if rows["error"].any():
+            self._count_pairs(self._errors, steps, rows["error"])
         for name in ("bytes_out", "bytes_in", "retries"):
             self._sum(name, steps, rows[name])
         if rows.has(NEW_CONNECTION):
@@ -120,10 +121,12 @@ class Tally:
 
     def _step(self, step: int, name: str) -> StepSummary:
         statuses, errors = self._statuses[step], self._errors[step]
-        counts = {name: int(table[step]) for name, table in self._counts.items()}
-        latencies = {name: recorders[step] for name, recorders in self._latencies.items()}
+        counts: dict[str, Any] = {name: int(table[step]) for name, table in self._counts.items()}
+        latencies: dict[str, Any] = {
+            name: recorders[step] for name, recorders in self._latencies.items()
+        }
         requests = int(statuses.sum())
-        summary = StepSummary(
+        return StepSummary(
             name=name,
             requests=requests,
             failures=requests - counts["successes"],
@@ -133,9 +136,9 @@ class Tally:
                 for code in np.flatnonzero(errors).tolist()
                 if code
             },
+            **counts,
             **latencies,
         )
-        return attrs.evolve(summary, **counts)
 
     def _record_latencies(self, rows: Columns) -> None:
         steps, start_ns, end_ns = rows["step"], rows["start_ns"], rows["end_ns"]

@@ -27,11 +27,16 @@ class HttpxSettings:
 
     base_url: str
     """Scheme, host, port and base path."""
-    verify: ssl.SSLContext | bool = True
+    verify: ssl.SSLContext
+    server_name: str | None = None
+    """For SNI and verification, in place of the URL's host."""
     http2: bool = False
     proxy: str | None = None
-    max_redirects: int = 10
+    max_redirects: int = 0
     """0: a redirect is a response like any other."""
+    max_connections: int | None = None
+    unix_socket: str | None = None
+    source_address: str | None = None
 
 
 @asynccontextmanager
@@ -46,7 +51,11 @@ async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Poo
         verify=settings.verify,
         http2=settings.http2,
         proxy=settings.proxy,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+        limits=httpx.Limits(
+            max_connections=settings.max_connections, max_keepalive_connections=None
+        ),
+        uds=settings.unix_socket,
+        local_address=settings.source_address,
     )
     async with transport:
         yield Pool(settings, transport, clock)
@@ -72,6 +81,7 @@ class Pool:
                 follow_redirects=self.settings.max_redirects > 0,
                 max_redirects=max(1, self.settings.max_redirects),
             ),
+            self.settings.server_name,
             self.clock,
         )
         # The client is not closed: that would close the connections of all sessions.
@@ -80,6 +90,7 @@ class Pool:
 @attrs.frozen
 class _HttpxSession:
     client: httpx.AsyncClient
+    server_name: str | None
     clock: Clock
 
     async def exchange(self, send: Send, exchange: Exchange) -> None:
@@ -94,7 +105,7 @@ class _HttpxSession:
                 self._url(plan.target.fill(send.values)),
                 headers=headers,
                 content=body,
-                extensions={"trace": _Trace(exchange, self.clock)},
+                extensions=self._extensions(exchange),
             )
             _leave_out_defaults(request, headers)
             response = await self.client.send(request, stream=True)
@@ -104,6 +115,10 @@ class _HttpxSession:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             exchange.error = classify(error)
+
+    def _extensions(self, exchange: Exchange) -> dict[str, Any]:
+        trace: dict[str, Any] = {"trace": _Trace(exchange, self.clock)}
+        return trace | ({"sni_hostname": self.server_name} if self.server_name else {})
 
     def _url(self, target: bytes) -> httpx.URL:
         base = self.client.base_url

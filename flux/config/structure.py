@@ -3,7 +3,7 @@
 cattrs does the walking and carries the path of each error; the hooks here are exact where its
 own would convert (`"5"` to 5, `True` to 1.0). A class may say more than types and rules can: its
 `check(self)` yields `Violation`s about fields taken together. A value type of its own brings a
-class method `from_toml(value)` which raises `Violation`.
+class method `from_toml(value)`, or `from_file(path)` for what a file holds, which raise `Violation`.
 """
 
 import math
@@ -37,7 +37,7 @@ TYPE_TEXTS: Mapping[type, str] = {
 _SUFFIXES: Mapping[type, str] = {Duration: "s", Rate: "/s", Size: "KiB"}
 
 
-class _Violations(ExceptionGroup[Violation]):
+class _Violations(ExceptionGroup[Exception]):
     """What a class's `check` found."""
 
 
@@ -80,6 +80,10 @@ def strict_converter(base: pathlib.Path | None = None) -> cattrs.Converter:
     )
     converter.register_structure_hook_func(
         lambda kind: hasattr(kind, "from_toml"), lambda value, kind: kind.from_toml(value)
+    )
+    converter.register_structure_hook_func(
+        lambda kind: hasattr(kind, "from_file"),
+        lambda value, kind: kind.from_file(_file_name(base)(value, kind)),
     )
     converter.register_structure_hook_factory(_is_annotated, lambda kind: _ruled(kind, converter))
     return converter

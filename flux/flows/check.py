@@ -1,4 +1,4 @@
-"""Problems of a flow as a whole, which no step can know alone: names, and where their text ends up."""
+"""Problems of a flow as a whole, which no step can know alone: names, and where text ends up."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -15,7 +15,7 @@ Known = Mapping[str, Template | None]
 
 
 def check_flow(steps: Sequence[Step], options: FlowOptions) -> Iterator[Exception]:
-    """Problems of the flow as a whole: names that nothing defines, values used before their capture.
+    """Problems of the flow as a whole, such as names that nothing defines.
 
     Yields:
         Violations at paths below the executor (`step`, `let`, `headers`), to be yielded on from

@@ -83,7 +83,7 @@ class _Compiler:
         return first
 
     def _value_of_let(self, name: str, text: str) -> Iterator[str | Origin]:
-        """What is random in it gets slots once; what is live gets a name, to be fixed at the start."""
+        """What is random gets slots once; what is live gets a name, to be fixed at the start."""
         for part in parse(text):
             if isinstance(part, str):
                 yield part

@@ -1,4 +1,4 @@
-"""What a step may expect of its response: the tables `expect` and `capture`, as they are written."""
+"""The tables `expect` and `capture` of a step, as they are written."""
 
 import re
 from collections.abc import Iterator, Mapping

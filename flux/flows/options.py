@@ -18,7 +18,7 @@ class FlowOptions:
 
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """Request headers of every step that does not have its own; placeholders are filled anew."""
-    timeout: Duration = Duration(30 * 10**9)  # noqa: RUF009  # immutable
+    timeout: Duration = Duration(30 * 10**9)
     """Of steps that have none of their own."""
     on_failure: OnFailure = "stop"
     """Of steps that have none of their own."""

@@ -103,7 +103,7 @@ class Step:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """Request headers, besides the flow's; a header of both is the step's."""
     query: Mapping[str, Scalars] = attrs.field(factory=dict)
-    """Query parameters, besides those in the path: text, numbers, true/false, or arrays of those."""
+    """Query parameters besides those in the path: text, numbers, true/false, or arrays of those."""
     json: object = None
     """Request body: any value, sent as JSON. Placeholders stand inside its strings."""
     form: Mapping[str, Scalars] | None = None

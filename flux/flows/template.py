@@ -1,7 +1,8 @@
 """Placeholders in text: `{{random.text(10)}}`, `{{seq}}`, `{{token}}`.
 
     template     =  literal text and placeholders
-    placeholder  =  "{{" ( name [ "(" [ argument { "," argument } ] ")" ] [ "|number" ] | text ) "}}"
+    placeholder  =  "{{" ( value [ "|number" ] | text ) "}}"
+    value        =  name [ "(" [ argument { "," argument } ] ")" ]
     argument     =  whole number | text
     text         =  "…" or '…', with a backslash before a quote or a backslash
 

@@ -1,4 +1,4 @@
-"""What is known of sessions before they begin, computed for a block of them at once and kept shortly.
+"""What is known of sessions before they begin, computed for a block of them at once.
 
 Random values depend on (seed, seq, slot) only, so a block may be computed, forgotten and computed
 again. Numpy's price per call is spread over the sessions of a block; the last few blocks in use

@@ -100,7 +100,7 @@ def judge_status(
 def judge_userflux(
     status: int, headers: Headers | None, body: bytes | None, latency_ns: int
 ) -> ErrorCode:
-    """The rule of userflux: 2xx, and a body that is a JSON object. The status is looked at first."""
+    """The rule of userflux: 2xx and a JSON object. The status is looked at first."""
     return _check_object(Response(headers, body)) if status // 100 == 2 else ErrorCode.STATUS
 
 

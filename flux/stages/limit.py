@@ -13,6 +13,13 @@ from flux.shaping import NO_CUTS, Profile, Shaper, Times
 from flux.stage import Context
 
 
+@attrs.frozen
+class Cap(Level):
+    """The highest level: a rate, or a number of users."""
+
+    type_text: ClassVar[str] = 'a rate, as in "200/s", or a number of users'
+
+
 @attrs.frozen(kw_only=True)
 class Limit(Shaper):
     """The level is cut off at a maximum.
@@ -22,7 +29,7 @@ class Limit(Shaper):
     arrivals up to the crossing and beyond it are exact.
     """
 
-    max: Level
+    max: Cap
     """The highest level: a rate such as "200/s", or a number of users below `users`."""
 
     sample: ClassVar[str] = '[[stage]]\nuse = "limit"\nmax = "200/s"\n'

@@ -31,3 +31,6 @@ class Roster:
             changes = population.changes(users)
             if len(changes):
                 await outbox.send(changes)
+        leaving = population.all_leave()
+        if len(leaving):
+            await outbox.send(leaving)

@@ -11,6 +11,8 @@ round, and the figure reported is the median of the rounds.
     tools      a class per peer: its command line, and how to read its output
     flux_runs  the same for flux: the one place that knows flux's files
     scenarios  who is compared with whom, and what is wanted
-    measure    rounds, medians, ratios
+    measure    readings, medians, ratios: pure
+    sitting    warm-up, rounds, tries
     report     the page in docs/
+    installation    apt-get and pip, when asked to
 """

@@ -23,20 +23,18 @@ ACCEPTABLE_EXITS = (0, 96)
 """96: flux itself says that the run is not valid; the figures are shown, with that mark."""
 
 _HEALTH = """\
-  [[stage.step]]
-  name = "health"
-  method = "GET"
-  path = "/health"
-  expect = { status = 200 }
+[[stage.step]]
+name = "health"
+get = "/health"
+expect = { status = 200 }
 """
 
 _REGISTER = """\
-  [[stage.step]]
-  name = "register"
-  method = "POST"
-  path = "/auth/register"
-  json = { username = "{{ random.hex(12) }}", password = "{{ random.hex(12) }}" }
-  expect = { status = 201, json = true }
+[[stage.step]]
+name = "register"
+post = "/auth/register"
+json = { username = "{{random.hex(12)}}", password = "{{random.hex(12)}}" }
+expect = { status = 201, body = { json = { created = true } } }
 """
 
 
@@ -94,11 +92,13 @@ class Flux:
         return f'[[stage]]\nuse = "exponential"\nrate = "{self.rate_per_s}/s"\n{count}'
 
     def _executor(self, work: Work) -> str:
-        trust = f'ca_file = "{work.authority}"\n' if work.base_url.startswith("https") else ""
+        trust = (
+            f'tls = {{ ca = "{work.authority}" }}\n' if work.base_url.startswith("https") else ""
+        )
         steps = _HEALTH + (_REGISTER if work.kind == "register" else "")
         return (
             f'[[stage]]\nuse = "http"\ntarget = "{work.base_url}"\nclient = "{self.client}"\n'
-            f"max_in_flight = {max(work.connections, 1000)}\n{trust}{steps}"
+            f"{trust}\n{steps}"
         )
 
     def _sinks(self) -> str:

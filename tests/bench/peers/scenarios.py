@@ -131,7 +131,8 @@ def _register(k6: K6, locust: Locust) -> Scenario:
             RatioClaim("flux with csv rows", "flux", at_least=0.7),
         ),
         note="GET /health expecting 200, then POST /auth/register with a random username and "
-        "password expecting 201 and a JSON object. Figures count requests, two per iteration.",
+        "password expecting 201 and JSON with `created` true. Figures count requests, two per "
+        "iteration.",
     )
 
 

@@ -1,0 +1,392 @@
+"""One connection: a state machine over a non-blocking socket.
+
+    connecting ──► (handshaking) ──► idle ◄──► awaiting a response ──► closed
+
+The state is which method the poller calls. `_on_readable` is the hot one: it is called for every
+response, and for nearly all of them it does one `recv`, one `find` and one dict lookup.
+"""
+
+import errno
+import socket
+import ssl
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from flux.clients.wire.deadlines import NEVER_NS
+from flux.clients.wire.errors import BadResponse, classify
+from flux.clients.wire.heads import Head, keep
+from flux.clients.wire.poller import READABLE, WRITABLE
+from flux.clients.wire.resolve import Address
+from flux.clients.wire.response import CountedBody, ResponseReader
+from flux.clients.wire.visit import Visit
+from flux.schemas import ErrorCode
+
+if TYPE_CHECKING:
+    from flux.clients.wire.pool import Pool
+
+_RECEIVE_BYTES = 65536
+_END_OF_HEAD = b"\r\n\r\n"
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_UNDER_WAY = frozenset({0, errno.EINPROGRESS})
+
+
+class Connection:
+    """Carries one request at a time to one origin."""
+
+    __slots__ = (
+        "_address",
+        "_addresses",
+        "_began_ns",
+        "_counted",
+        "_fd",
+        "_is_secure",
+        "_on_response",
+        "_origin_ns",
+        "_poller",
+        "_reader",
+        "_receive",
+        "_send",
+        "_socket",
+        "_unsent",
+        "connect_ns",
+        "deadline_ns",
+        "is_closed",
+        "is_kept",
+        "is_open",
+        "pool",
+        "tls_ns",
+        "visit",
+        "watched_ns",
+    )
+
+    def __init__(self, pool: "Pool", deadline_ns: int) -> None:
+        self.pool = pool
+        self.deadline_ns = deadline_ns
+        """For opening; once open, the request's deadline counts."""
+        self.watched_ns = NEVER_NS
+        self.visit: Visit | None = None
+        self.is_open = False
+        self.is_closed = False
+        self.is_kept = False
+        """True once it has carried a whole response."""
+        self.connect_ns = 0
+        self.tls_ns = 0
+        self._poller = pool.loop.poller
+        self._origin_ns = pool.loop.origin_ns
+        self._is_secure = pool.origin.is_secure
+        self._socket: socket.socket | None = None
+        self._fd = -1
+        self._addresses: list[Address] = []
+        self._reader: ResponseReader | None = None
+        self._counted: CountedBody | None = None
+        self._unsent: memoryview | None = None
+
+    # Opening
+
+    def open(self, addresses: list[Address]) -> ErrorCode:
+        """Begin to connect to the first address that can be tried; an error if none can."""
+        self._began_ns = perf_counter_ns()
+        self._addresses = addresses
+        return self._try_next()
+
+    def _try_next(self) -> ErrorCode:
+        code = ErrorCode.UNREACHABLE
+        while self._addresses:
+            self._address = self._addresses.pop(0)
+            try:
+                self._begin_connect(*self._address)
+            except OSError as error:
+                code = classify(error)
+                self._close_socket()
+            else:
+                return ErrorCode.NONE
+        return code
+
+    def _begin_connect(self, family: int, address: object) -> None:
+        self._socket = opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setblocking(False)
+        if family != getattr(socket, "AF_UNIX", None):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.pool.loop.settings.source_address is not None:
+                opened.bind((self.pool.loop.settings.source_address, 0))
+        number = opened.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+        if number not in _UNDER_WAY:
+            raise OSError(number, "connect")
+        self._fd = opened.fileno()
+        self._poller.add(self._fd, self._on_connect, WRITABLE)
+
+    def _on_connect(self, mask: int) -> None:
+        if self._socket is None:
+            return
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            code = classify(OSError(number, "connect"))
+            self._close_socket()
+            if self._addresses:
+                code = self._try_next()
+                if not code:
+                    return
+            self._on_unopenable(code)
+            return
+        self.connect_ns = max(1, perf_counter_ns() - self._began_ns)
+        self.pool.prefer(self._address)
+        if self._is_secure:
+            self._begin_handshake()
+        else:
+            self._on_open(self._socket)
+
+    def _begin_handshake(self) -> None:
+        if self._socket is None:
+            return
+        self._began_ns = perf_counter_ns()
+        self._poller.remove(self._fd)
+        try:
+            self._socket = self.pool.wrap(self._socket)
+        except (OSError, ValueError) as error:
+            code = classify(error) if isinstance(error, OSError) else ErrorCode.TLS
+            self._fd = -1
+            self._on_unopenable(code)
+            return
+        self._poller.add(self._fd, self._on_handshake, READABLE | WRITABLE)
+
+    def _on_handshake(self, mask: int) -> None:
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._poller.change(self._fd, self._on_handshake, READABLE)
+        except ssl.SSLWantWriteError:
+            self._poller.change(self._fd, self._on_handshake, WRITABLE)
+        except OSError as error:
+            self._on_unopenable(classify(error))
+        else:
+            self.tls_ns = max(1, perf_counter_ns() - self._began_ns)
+            self._on_open(self._socket)
+
+    def _on_unopenable(self, code: ErrorCode) -> None:
+        self.pool.fail_one(code)
+        self.close()
+
+    def _on_open(self, opened: socket.socket) -> None:
+        self.is_open = True
+        self._send = opened.send
+        # SSLSocket.recv only adds a check to what its read does.
+        self._receive = opened.read if isinstance(opened, ssl.SSLSocket) else opened.recv
+        self._on_response = self._on_readable_tls if self._is_secure else self._on_readable
+        self._poller.change(self._fd, self._on_response, READABLE)
+        self.pool.on_opened(self)
+
+    # Sending
+
+    def begin(self, visit: Visit) -> None:
+        """Send the visit's request. It never fails at once, for this may be within a failure."""
+        self.visit = visit
+        visit.connection = self
+        if visit.deadline_ns < self.watched_ns:
+            self.pool.loop.deadlines.watch(self, visit.deadline_ns)
+        request = visit.request
+        try:
+            sent_bytes = self._send(request)
+        except _WOULD_BLOCK:
+            sent_bytes = 0
+        except OSError as error:
+            self._unsent = memoryview(request)
+            self.pool.loop.soon(self._on_unsendable, classify(error))
+            return
+        if sent_bytes != len(request):
+            self._unsent = memoryview(request)[sent_bytes:]
+            self._poller.change(self._fd, self._on_writable, READABLE | WRITABLE)
+
+    def _on_writable(self, mask: int) -> None:
+        """Send more of a large request, and read meanwhile."""
+        if mask & WRITABLE and self._unsent is not None:
+            try:
+                self._unsent = self._unsent[self._send(self._unsent) :]
+            except _WOULD_BLOCK:
+                pass
+            except OSError as error:
+                self._on_unsendable(classify(error))
+                return
+            if not self._unsent:
+                self._unsent = None
+                self._poller.change(self._fd, self._on_response, READABLE)
+        if mask & ~WRITABLE:
+            self._on_response(mask)
+
+    def _on_unsendable(self, code: ErrorCode) -> None:
+        """Take the response that a server may have sent before it hung up; else fail."""
+        while self.visit is not None and not self.is_closed:
+            try:
+                data = self._receive(_RECEIVE_BYTES)
+            except OSError:
+                self._fail(code)
+                return
+            if data:
+                self._feed(self.visit, data, perf_counter_ns() - self._origin_ns)
+            else:
+                self._on_end(code)
+
+    # Receiving
+
+    def _on_readable(self, mask: int) -> None:
+        """Read once; nearly always that is a whole response with a head seen before."""
+        try:
+            data = self._receive(_RECEIVE_BYTES)
+        except _WOULD_BLOCK:
+            return
+        except OSError as error:
+            self._on_end(classify(error))
+            return
+        now_ns = perf_counter_ns() - self._origin_ns
+        visit = self.visit
+        if visit is None or not data:
+            self._on_end(ErrorCode.CLOSED)
+            return
+        if not visit.first_byte_ns:
+            visit.first_byte_ns = now_ns
+            step = visit.step
+            head_bytes = data.find(_END_OF_HEAD) + 4
+            head = step.heads.get(data[:head_bytes])
+            if head is not None and self._unsent is None:
+                missing_bytes = head[1] - len(data) + head_bytes
+                if not missing_bytes:
+                    self.visit = None
+                    self.pool.release(self)
+                    body = data[head_bytes:] if step.wants_body else None
+                    self.pool.loop.complete(visit, head, body, now_ns)
+                    return
+                if missing_bytes > 0:
+                    self._count(head, data[head_bytes:], step.wants_body)
+                    return
+        self._feed(visit, data, now_ns)
+
+    def _on_readable_tls(self, mask: int) -> None:
+        """As above, until nothing is left of what OpenSSL has decrypted."""
+        self._on_readable(mask)
+        while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            self._on_readable(mask)
+
+    def _count(self, head: Head, begun: bytes, wants_body: bool) -> None:
+        try:
+            self._counted = CountedBody(head, begun, wants_body)
+        except BadResponse as error:
+            self._fail(error.code)
+
+    def _feed(self, visit: Visit, data: bytes, now_ns: int) -> None:
+        """The general way: a response in parts, or with a head not seen before."""
+        if not visit.first_byte_ns:
+            visit.first_byte_ns = now_ns
+        counted = self._counted
+        if counted is not None:
+            if counted.feed(data):
+                self._counted = None
+                self._let_go(is_reusable=not counted.has_surplus)
+                self.pool.loop.complete(visit, counted.head, counted.body(), now_ns)
+            return
+        reader = self._reader
+        if reader is None:
+            self._reader = reader = ResponseReader()
+        if not reader.fed_bytes:
+            reader.begin(is_head=visit.step.is_head, wants_body=visit.step.wants_body)
+        try:
+            is_complete = reader.feed(data)
+        except BadResponse as error:
+            self._fail(error.code)
+            return
+        if is_complete:
+            self._complete(visit, reader, now_ns)
+
+    def _complete(self, visit: Visit, reader: ResponseReader, now_ns: int) -> None:
+        """Hand on what the parser made of the response."""
+        step, loop = visit.step, self.pool.loop
+        head = reader.head(step.wants_headers)
+        body = reader.body()
+        is_reusable = reader.keeps_alive and not reader.has_surplus and self._unsent is None
+        raw = reader.raw_head() if is_reusable else None
+        is_special = loop.is_special(head[0], reader)
+        if raw is not None and not is_special and not step.is_head:
+            keep(step.heads, raw, head)
+        if step.is_head:
+            self._reader = None  # its parser still waits for a body
+        reader.fed_bytes = 0
+        self._let_go(is_reusable=is_reusable)
+        if is_special and loop.take_special(visit, head[0], reader):
+            return
+        loop.complete(visit, head, body, now_ns)
+
+    def _let_go(self, *, is_reusable: bool) -> None:
+        """The response is complete: be there for another request, or close."""
+        self.visit = None
+        if is_reusable:
+            self.pool.keep_session(self._socket)
+            self.pool.release(self)
+        else:
+            self.close()
+
+    def _on_end(self, code: ErrorCode) -> None:
+        """The peer closed or reset the connection, or spoke without being asked."""
+        visit, reader = self.visit, self._reader
+        if visit is None:
+            self.close()
+        elif (
+            code is ErrorCode.CLOSED
+            and self._counted is None
+            and reader is not None
+            and reader.fed_bytes
+            and reader.ends_at_close
+        ):
+            reader.keeps_alive = False
+            self._complete(visit, reader, perf_counter_ns() - self._origin_ns)
+        else:
+            self._fail(code)
+
+    # Ending
+
+    def current_deadline_ns(self) -> int:
+        """When what it is doing must be done."""
+        if self.is_closed:
+            return NEVER_NS
+        if self.visit is not None:
+            return self.visit.deadline_ns
+        return NEVER_NS if self.is_open else self.deadline_ns
+
+    def on_deadline(self, now_ns: int) -> None:
+        """Give up what it is doing."""
+        if self.is_open:
+            self._fail(ErrorCode.TIMEOUT)
+            return
+        self.pool.expire(now_ns)
+        self.close()
+
+    def _fail(self, code: ErrorCode) -> None:
+        """Close, and tell the visit."""
+        visit = self.visit
+        self.visit = None
+        is_stale = (
+            self.is_kept
+            and visit is not None
+            and not visit.first_byte_ns
+            and code in (ErrorCode.CLOSED, ErrorCode.RESET)
+        )
+        self.close()
+        if visit is not None:
+            self.pool.loop.lose(visit, code, is_stale=is_stale)
+
+    def close(self) -> None:
+        """Give the socket back; what it carries is the caller's to deal with."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._reader = self._counted = self._unsent = None
+        self._close_socket()
+        self.pool.on_closed(self)
+
+    def _close_socket(self) -> None:
+        """Close at the end of the round, so that no event of this round meets a reused number."""
+        if self._fd >= 0:
+            self._poller.remove(self._fd)
+            self._fd = -1
+        if self._socket is not None:
+            self.pool.loop.close_later(self._socket)
+            self._socket = None

@@ -1,0 +1,71 @@
+"""One session as the loop sees it: where it is in its flow, and the request it is at."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flux.clients.wire.cookies import CookieJar
+from flux.clients.wire.encode import Step
+from flux.flows.actions import Action, Result, Session
+
+if TYPE_CHECKING:
+    from flux.clients.wire.connection import Connection
+
+
+class Visit:
+    """A session under way; in the closed model one virtual user, in one session after another."""
+
+    __slots__ = (
+        "actions",
+        "advance",
+        "began_ns",
+        "body_bytes",
+        "connect_ns",
+        "connection",
+        "deadline_ns",
+        "due_ns",
+        "first_byte_ns",
+        "flags",
+        "is_leaving",
+        "jar",
+        "redirects",
+        "request",
+        "rest_number",
+        "retries",
+        "seq",
+        "step",
+        "start_ns",
+        "tls_ns",
+        "user",
+    )
+
+    actions: Session
+    advance: "Callable[[Result | None], Action]"
+    """The session's `send`."""
+
+    def __init__(self, user: int) -> None:
+        self.user = user
+        self.seq = 0
+        self.flags = 0
+        self.due_ns = 0
+        self.start_ns = 0
+        self.first_byte_ns = 0
+        self.connect_ns = 0
+        self.tls_ns = 0
+        self.retries = 0
+        self.redirects = 0
+        self.deadline_ns = 0
+        self.body_bytes = 0
+        self.request = b""
+        """What is sent, kept for a retry or a redirect."""
+        self.step: Step | None = None
+        """Of the request under way; None during a pause."""
+        self.connection: Connection | None = None
+        """What carries the request under way; None while it waits for one."""
+        self.jar: CookieJar | None = None
+        """None until the first Set-Cookie."""
+        self.began_ns = 0
+        """Start of the session, for the closed model's pace."""
+        self.is_leaving = False
+        """In the closed model: no other session is to follow."""
+        self.rest_number = -1
+        """Number of the rest the user takes between two sessions, -1 if it does not rest."""

@@ -1,0 +1,198 @@
+"""The summary for people, as plain text of at most 80 columns; it goes to stderr.
+
+Nothing is shown that the data cannot say: a percentile needs at least one value above it, so a p99
+of fewer than 100 requests is a dash, and a latency that was never measured is a dash too.
+"""
+
+import pathlib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from flux.histogram import Histogram
+from flux.summary import StepSummary, Summary
+from flux.units import Duration
+
+WIDTH = 80
+NAME_WIDTH = 20
+_UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"))
+
+
+def format_summary(summary: Summary, *, name: str, folder: pathlib.Path | None = None) -> str:
+    """The whole page about a run, ending in a line break.
+
+    Args:
+        summary: of the whole run.
+        name: the pipeline's name.
+        folder: where the run's files are, if it kept any.
+    """
+    shown = list(summary.steps) if len(summary.steps) == 1 else [*summary.steps, summary.total]
+    verdict = "valid" if summary.is_valid else "INVALID"
+    lines = [
+        _title(f"{name}   {_seconds(summary.duration_s)}", verdict),
+        "",
+        *_count_table(shown, summary.duration_s),
+        "",
+        *_latency_table(shown),
+        "",
+        *_facts(summary),
+        "",
+        *_verdict(summary),
+    ]
+    if folder is not None:
+        lines += [*_field("files", str(folder))]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def format_progress(summary: Summary) -> str:
+    """One line about an interval, without a line break."""
+    total = summary.total
+    opened = "-" if summary.open_sessions is None else str(summary.open_sessions)
+    response = total.response
+    return (
+        f"{_seconds(summary.end_ns / 1e9):>8}  {format_count(summary.rate_per_s):>7}/s  "
+        f"ok {total.successes}  failed {total.failures}  "
+        f"p50 {format_percentile(response, 50)}  p99 {format_percentile(response, 99)}  "
+        f"max {format_ns(response.max_ns) if response.count else '-'}  open {opened}"
+    )
+
+
+def format_ns(time_ns: float) -> str:
+    """A time with three significant digits and its unit: "5.01 ms", "850 µs", "12.3 s"."""
+    if abs(time_ns) < 999.5:
+        return f"{time_ns:.0f} ns"
+    for size, unit in _UNITS:
+        # 999.6 µs has three digits as 1.00 ms, not as 1000 µs.
+        if abs(time_ns) >= 0.9995 * size:
+            return f"{_three_digits(time_ns / size)} {unit}"
+    raise AssertionError("unreachable: the smallest unit fits")
+
+
+def format_percentile(histogram: Histogram, percent: float) -> str:
+    """A percentile, or a dash where too few values stand behind it."""
+    # 100 - 99.9 is a little more than 0.1: without the margin, 1000 values would be too few.
+    enough = histogram.count * (100 - percent) / 100 > 1 - 1e-9
+    return format_ns(histogram.percentile(percent)) if enough else "-"
+
+
+def format_count(value: float) -> str:
+    """A rate or count: whole from 100 on, else with three significant digits."""
+    return f"{value:,.0f}" if value >= 99.95 or value == int(value) else _three_digits(value)
+
+
+def _three_digits(value: float) -> str:
+    magnitude = abs(value)
+    decimals = 2 if magnitude < 9.995 else 1 if magnitude < 99.95 else 0
+    return f"{value:.{decimals}f}"
+
+
+def _seconds(seconds: float) -> str:
+    return str(Duration(round(seconds * 1000) * 10**6))
+
+
+def _title(left: str, right: str) -> str:
+    return f"{_cut(left, WIDTH - len(right) - 2):<{WIDTH - len(right)}}{right}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _count_table(steps: Sequence[StepSummary], duration_s: float) -> Iterator[str]:
+    heads = ("requests", "ok", "failed", "rate/s", "received")
+    yield _row("", heads)
+    for step in steps:
+        rate_per_s = step.requests / duration_s if duration_s > 0 else 0.0
+        counts = (f"{count:,}" for count in (step.requests, step.successes, step.failures))
+        yield _row(step.name, (*counts, format_count(rate_per_s), _size(step.bytes_in)))
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"{_cut(name, NAME_WIDTH):<{NAME_WIDTH}}" + "".join(f"{cell:>12}" for cell in cells)
+
+
+def _latency_table(steps: Sequence[StepSummary]) -> Iterator[str]:
+    group = f"{'response (end - due)':>36}{'service (end - start)':>24}"
+    yield f"{'':{NAME_WIDTH}}{group}"
+    yield _latency_row("", ("p50", "p95", "p99", "max", "p50", "p99"))
+    for step in steps:
+        response, service = step.response, step.service
+        cells = (
+            *(format_percentile(response, percent) for percent in (50, 95, 99)),
+            format_ns(response.max_ns) if response.count else "-",
+            *(format_percentile(service, percent) for percent in (50, 99)),
+        )
+        yield _latency_row(step.name, cells)
+
+
+def _latency_row(name: str, cells: Sequence[str]) -> str:
+    *responses, p50, p99 = cells
+    left = "".join(f"{cell:>9}" for cell in responses)
+    return f"{_cut(name, NAME_WIDTH):<{NAME_WIDTH}}{left}  {p50:>11}{p99:>11}"
+
+
+def _facts(summary: Summary) -> Iterator[str]:
+    total = summary.total
+    yield from _field("lag", _lag(summary))
+    yield from _field("sessions", _law(summary.sessions.arrivals_equation(), summary))
+    yield from _field("", _law(summary.sessions.sessions_equation(), summary))
+    peaks = f"{summary.peak_in_flight:,} requests and {summary.peak_users:,} sessions under way"
+    yield from _field("peak", peaks)
+    yield from _field("statuses", _listed(total.statuses, {0: "no response"}))
+    yield from _field("errors", _listed(total.errors, {}))
+    if summary.skipped_steps:
+        yield from _field("skipped", f"{summary.skipped_steps:,} steps were never run")
+
+
+def _lag(summary: Summary) -> str:
+    lag = summary.total.lag
+    if not lag.count:
+        return "-"
+    text = f"p50 {format_percentile(lag, 50)}, p99 {format_percentile(lag, 99)}, "
+    text += f"max {format_ns(lag.max_ns)}"
+    held = summary.held_sessions
+    return text + (f"; {held:,} sessions waited for a place" if held else "")
+
+
+def _law(equation: str, summary: Summary) -> str:
+    """An equation with a mark, which says whether it holds."""
+    if not equation:
+        return ""
+    broken = [law for law in summary.sessions.check() if law.startswith(equation.split(" ")[0])]
+    return f"{broken[0]} ✗" if broken else f"{equation} ✓"
+
+
+def _listed(counts: Mapping[int, int] | Mapping[str, int], names: Mapping[object, str]) -> str:
+    """The most frequent first."""
+    items = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{names.get(key, str(key))} {count:,}" for key, count in items)
+
+
+def _verdict(summary: Summary) -> Iterator[str]:
+    for finding in summary.findings:
+        yield from _field("INVALID" if finding.is_fatal else "note", finding.text)
+    if not summary.is_valid:
+        yield from _field("", "these numbers must not be trusted")
+
+
+def _field(name: str, text: str) -> Iterator[str]:
+    """A named value, wrapped; nothing where there is no value."""
+    if text:
+        indent = " " * 10
+        yield from textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=f"{name:<10}",
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    for power, unit in ((1, "kB"), (2, "MB"), (3, "GB"), (4, "TB")):
+        size = size_bytes / 1000**power
+        if size < 999.5 or unit == "TB":
+            return f"{_three_digits(size)} {unit}"
+    raise AssertionError("unreachable: TB takes every size")

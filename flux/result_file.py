@@ -1,0 +1,216 @@
+"""`result.json`: what a run has shown, as one JSON document, and reading it back.
+
+The first four keys are Script, Total, Success and Failure, in this order, so that what reads the
+results of userflux reads these too. `flux.result_schema` says what every key means.
+"""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from flux.errors import FluxError, StorageFailed
+from flux.histogram import Histogram, encode
+from flux.series import COUNTS, LEVELS, PEAKS, PERCENTS, QUANTILES, Series
+from flux.stage import Run
+from flux.summary import LATENCIES, StepSummary, Summary
+
+SCHEMA_ID = "flux.result/1"
+"""Name and major version of the format; the number grows when a key changes or goes."""
+
+REPORTED_PERCENTS = (50, 75, 90, 95, 99, 99.9, 99.99)
+"""Which percentiles of a latency are written."""
+
+ENCODED = ("response", "service", "first_byte", "lag")
+"""Which histograms are written."""
+
+Document: TypeAlias = dict[str, Any]
+"""What `result.json` holds, as the json module has it."""
+
+
+def result_document(summary: Summary, run: Run) -> Document:
+    """What `result.json` says about a run.
+
+    Of a summary that is not final, the document is marked as not complete, and has no series, no
+    histograms and no verdict: it is written again and again, and must stay cheap.
+    """
+    total, is_final = summary.total, summary.is_final
+    return {
+        "Script": run.name,
+        "Total": total.requests,
+        "Success": total.successes,
+        "Failure": total.failures,
+        "schema": SCHEMA_ID,
+        "complete": is_final,
+        "run": _run(summary, run),
+        "sessions": _sessions(summary),
+        "validity": _validity(summary),
+        "rate_per_s": summary.rate_per_s,
+        "peak_in_flight": summary.peak_in_flight if is_final else None,
+        "peak_users": summary.peak_users if is_final else None,
+        **_counts(total),
+        "latency": _latencies(total),
+        "statuses": _texts(total.statuses),
+        "errors": dict(total.errors),
+        "steps": [_step(step) for step in summary.steps],
+        "series": list(_series_rows(summary.series)) if is_final else [],
+        "histograms": [_histograms(step) for step in summary.steps] if is_final else [],
+    }
+
+
+def result_text(document: Document) -> str:
+    """The document as it is written: indented, but steps, rows and histograms a line each."""
+    parts = (f"  {json.dumps(key)}: {_value_text(value)}" for key, value in document.items())
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def write_result(path: pathlib.Path, document: Document) -> None:
+    """Write the file as a whole or not at all, even if the machine loses power meanwhile.
+
+    Raises:
+        StorageFailed: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(result_text(document))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read_result(path: pathlib.Path) -> Document:
+    """Read a `result.json`, or that of a run's folder.
+
+    Raises:
+        FluxError: there is none, or it is not one that this version can read.
+    """
+    file = path / "result.json" if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FluxError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise FluxError(f"{file} is not JSON: {error}") from error
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != SCHEMA_ID:
+        raise FluxError(f"{file} must have the schema {SCHEMA_ID!r}, got {found!r}")
+    return dict(document)
+
+
+def _run(summary: Summary, run: Run) -> Document:
+    return {
+        "name": run.name,
+        "seed": run.seed,
+        "shard": {"index": run.shard.index, "count": run.shard.count},
+        "started_at": run.started_at.isoformat(),
+        "duration_ns": summary.end_ns - summary.start_ns,
+    }
+
+
+def _sessions(summary: Summary) -> Document:
+    sessions = summary.sessions
+    return {
+        "planned": sessions.planned,
+        "started": sessions.started,
+        "dropped": sessions.dropped,
+        "cancelled": sessions.cancelled,
+        "succeeded": sessions.succeeded,
+        "failed": sessions.failed,
+        "aborted": sessions.aborted,
+        "held": summary.held_sessions,
+        "skipped_steps": summary.skipped_steps,
+    }
+
+
+def _validity(summary: Summary) -> Document:
+    return {
+        "valid": summary.is_valid if summary.is_final else None,
+        "findings": [
+            {"text": finding.text, "fatal": finding.is_fatal} for finding in summary.findings
+        ],
+    }
+
+
+def _counts(step: StepSummary) -> Document:
+    names = ("aborted", "retries", "connections", "bytes_out", "bytes_in")
+    return {name: getattr(step, name) for name in names}
+
+
+def _step(step: StepSummary) -> Document:
+    return {
+        "name": step.name,
+        "requests": step.requests,
+        "successes": step.successes,
+        "failures": step.failures,
+        **_counts(step),
+        "latency": _latencies(step),
+        "statuses": _texts(step.statuses),
+        "errors": dict(step.errors),
+    }
+
+
+def _latencies(step: StepSummary) -> Document:
+    return {name: latency_document(getattr(step, name)) for name in LATENCIES}
+
+
+def latency_document(histogram: Histogram) -> dict[str, int | None]:
+    """Count, mean, deviation, extremes and percentiles; null where there is no value."""
+    if not histogram.count:
+        names = ("mean", "stdev", "min", *map(_percent_name, REPORTED_PERCENTS), "max")
+        return {"count": 0, **dict.fromkeys(names)}
+    values_ns = histogram.percentiles(REPORTED_PERCENTS)
+    return {
+        "count": histogram.count,
+        "mean": round(histogram.mean_ns),
+        "stdev": round(histogram.standard_deviation_ns()),
+        "min": histogram.min_ns,
+        **{_percent_name(percent): int(ns) for percent, ns in zip(REPORTED_PERCENTS, values_ns)},
+        "max": histogram.max_ns,
+    }
+
+
+def _percent_name(percent: float) -> str:
+    return f"p{percent:g}"
+
+
+def _texts(statuses: Any) -> dict[str, int]:
+    return {str(status): count for status, count in statuses.items()}
+
+
+def _series_rows(series: Series) -> Iterator[Document]:
+    """One object a row; where a row has no response time, null stands for it."""
+    names = (*COUNTS, *LEVELS, *PEAKS)
+    columns = [series.rows[name].tolist() for name in ("start_ns", *names)]
+    quantiles = [series.rows[name].tolist() for name in QUANTILES]
+    for values, times_ns, sketch in zip(zip(*columns), zip(*quantiles), series.sketches):
+        start_ns, *counts = values
+        known = times_ns if sketch.codes.size else (None,) * (len(PERCENTS) + 1)
+        yield {
+            "start_ns": start_ns,
+            "end_ns": start_ns + series.width_ns,
+            **dict(zip(names, counts)),
+            **dict(zip(QUANTILES, known)),
+        }
+
+
+def _histograms(step: StepSummary) -> Document:
+    return {"step": step.name, **{name: encode(getattr(step, name)) for name in ENCODED}}
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(f"    {_line(item)}" for item in value) + "\n  ]"
+    if isinstance(value, dict) and value:
+        items = (f"    {json.dumps(key)}: {_line(item)}" for key, item in value.items())
+        return "{\n" + ",\n".join(items) + "\n  }"
+    return _line(value)
+
+
+def _line(value: object | Sequence[object]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

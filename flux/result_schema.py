@@ -1,0 +1,267 @@
+"""The JSON Schema (draft 2020-12) of `result.json`: what every key means, and its unit.
+
+Nothing may stand in the file that is not described here: `additionalProperties` is false at every
+depth. `flux schema result` prints it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flux.result_file import ENCODED, REPORTED_PERCENTS, SCHEMA_ID
+from flux.schemas import ERROR_TEXTS
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Node = dict[str, Any]
+
+
+def result_schema() -> Node:
+    """The schema, as the json module has it."""
+    return {
+        "$schema": _DIALECT,
+        "$id": "urn:flux:schema:result:1",
+        "title": "result.json of flux",
+        **_object("What a run has shown. All times count from when the run began.", _top()),
+        "$defs": {
+            "latency": _latency(),
+            "latencies": _latencies(),
+            "statuses": _statuses(),
+            "errors": _errors(),
+        },
+    }
+
+
+def _top() -> dict[str, Node]:
+    return {
+        "Script": {"type": "string", "description": "Name of the pipeline."},
+        "Total": _count("Requests: Success + Failure."),
+        "Success": _count("Requests that succeeded by the flow's rule and its expectations."),
+        "Failure": _count("Requests that did not."),
+        "schema": {"const": SCHEMA_ID, "description": "Name and major version of this format."},
+        "complete": {
+            "type": "boolean",
+            "description": "False while the run goes on, and for ever if flux was killed: then "
+            "there are no series, histograms, peaks or verdict.",
+        },
+        "run": _run(),
+        "sessions": _sessions(),
+        "validity": _validity(),
+        "rate_per_s": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Requests per second over duration_ns.",
+        },
+        "peak_in_flight": _or_null(_count("Most requests under way at once; null: not known yet.")),
+        "peak_users": _or_null(_count("Most sessions under way at once; null: not known yet.")),
+        **_step_counts(),
+        "latency": _ref("latencies"),
+        "statuses": _ref("statuses"),
+        "errors": _ref("errors"),
+        "steps": _array("Each step of each flow, in order.", _step()),
+        "series": _array("The run row by row of time, without gaps.", _row()),
+        "histograms": _array("HdrHistograms of each step, in the order of steps.", _histograms()),
+    }
+
+
+def _run() -> Node:
+    shard = {
+        "index": _count("Which part of the run this process drove."),
+        "count": {**_count("Into how many parts the run was split."), "minimum": 1},
+    }
+    return _object(
+        "What was run.",
+        {
+            "name": {"type": "string", "description": "Name of the pipeline."},
+            "seed": {"type": "integer", "description": "Fixes everything that is random."},
+            "shard": _object("Arrivals whose number leaves index when divided by count.", shard),
+            "started_at": {
+                "type": "string",
+                "format": "date-time",
+                "description": "Wall-clock time of 0 ns (RFC 3339).",
+            },
+            "duration_ns": _count("How long the run was, nanoseconds."),
+        },
+    )
+
+
+def _sessions() -> Node:
+    return _object(
+        "What became of the sessions: planned = started + dropped + cancelled, and started = "
+        "succeeded + failed + aborted. In the closed model a session is one iteration.",
+        {
+            "planned": _or_null(_count("Arrivals that were due; null in the closed model.")),
+            "started": _count("Sessions that began."),
+            "dropped": _count("Arrivals that could not start in time."),
+            "cancelled": _count("Arrivals that were not due yet when the run was stopped."),
+            "succeeded": _count("Sessions with every step as it should be."),
+            "failed": _count("Sessions that ended in any other way."),
+            "aborted": _count("Sessions that the end of the run cut."),
+            "held": _count("Sessions that first waited for a place under max_in_flight."),
+            "skipped_steps": _count("Steps that ended sessions never ran."),
+        },
+    )
+
+
+def _validity() -> Node:
+    finding = {
+        "text": {"type": "string", "description": "One line."},
+        "fatal": {"type": "boolean", "description": "True: it makes the run invalid."},
+    }
+    return _object(
+        "Whether the generator kept its own plan.",
+        {
+            "valid": {
+                "type": ["boolean", "null"],
+                "description": "False: the numbers must not be trusted. Null: not known yet.",
+            },
+            "findings": _array("What speaks against them.", _object("A reason.", finding)),
+        },
+    )
+
+
+def _step_counts() -> dict[str, Node]:
+    return {
+        "aborted": _count("Of the failures, those that the end of the run cut."),
+        "retries": _count("Times a request was sent again on a new connection."),
+        "connections": _count("Requests that opened their connection."),
+        "bytes_out": _count("Bytes of all request bodies."),
+        "bytes_in": _count("Bytes of all response bodies, as received."),
+    }
+
+
+def _step() -> Node:
+    return _object(
+        "All requests of one step.",
+        {
+            "name": {"type": "string", "description": "Of the step."},
+            "requests": _count("Requests that were made."),
+            "successes": _count("Those that succeeded."),
+            "failures": _count("Those that did not."),
+            **_step_counts(),
+            "latency": _ref("latencies"),
+            "statuses": _ref("statuses"),
+            "errors": _ref("errors"),
+        },
+    )
+
+
+def _latencies() -> Node:
+    names = {
+        "response": "From when the request was due until its end: what a user would have felt.",
+        "service": "From when the request started until its end.",
+        "first_byte": "From when the request started until its response began.",
+        "lag": "From when a session was due until it started, if it had a place at once: the "
+        "generator's own delay.",
+        "connect": "Time to connect, of requests that opened their connection.",
+        "tls": "Time for the TLS handshake, of requests that opened their connection.",
+    }
+    return _object(
+        "Latencies, failures among them, requests that were cut not. Percentiles are right to "
+        "three significant digits, the rest is exact.",
+        {name: {**_ref("latency"), "description": text} for name, text in names.items()},
+    )
+
+
+def _latency() -> Node:
+    percents = {
+        f"p{percent:g}": _or_null(_time(f"{percent:g} % were not longer, nanoseconds."))
+        for percent in REPORTED_PERCENTS
+    }
+    return _object(
+        "One latency, nanoseconds; null where count is 0.",
+        {
+            "count": _count("How many were measured."),
+            "mean": _or_null(_time("Arithmetic mean, nanoseconds.")),
+            "stdev": _or_null(_time("Standard deviation, nanoseconds.")),
+            "min": _or_null(_time("The shortest, nanoseconds.")),
+            **percents,
+            "max": _or_null(_time("The longest, nanoseconds.")),
+        },
+    )
+
+
+def _row() -> Node:
+    return _object(
+        "One row of time. Requests count where they ended, sessions where they were due or "
+        "started.",
+        {
+            "start_ns": _count("Where the row begins, nanoseconds."),
+            "end_ns": _count("Where it ends, nanoseconds."),
+            "due": _count("Sessions that were to start."),
+            "started": _count("Sessions that did."),
+            "dropped": _count("Of those due, given up."),
+            "cancelled": _count("Of those due, not started because the run was stopped."),
+            "requests": _count("Requests that ended."),
+            "successes": _count("Those that succeeded."),
+            "failures": _count("Those that did not."),
+            "bytes_out": _count("Bytes of their request bodies."),
+            "bytes_in": _count("Bytes of their response bodies, as received."),
+            "in_flight": _count("Requests under way at the end of the row."),
+            "users": _count("Sessions under way at the end of the row."),
+            "peak_in_flight": _count("Most requests under way at once."),
+            "peak_users": _count("Most sessions under way at once."),
+            "p50_ns": _or_null(_time("Response time that 50 % did not exceed, nanoseconds.")),
+            "p95_ns": _or_null(_time("Response time that 95 % did not exceed, nanoseconds.")),
+            "p99_ns": _or_null(_time("Response time that 99 % did not exceed, nanoseconds.")),
+            "max_ns": _or_null(_time("The longest response time, nanoseconds.")),
+        },
+    )
+
+
+def _histograms() -> Node:
+    encoded = {
+        "type": "string",
+        "pattern": "^HISTFAAA",
+        "contentEncoding": "base64",
+        "description": "HdrHistogram V2, compressed: 1 µs to 1 h with 3 digits, microseconds.",
+    }
+    step = {"type": "string", "description": "Name of the step."}
+    return _object("Of one step.", {"step": step, **dict.fromkeys(ENCODED, encoded)})
+
+
+def _statuses() -> Node:
+    return {
+        "type": "object",
+        "description": "How many responses had each status; 0: there was no response.",
+        "propertyNames": {"pattern": "^[0-9]+$"},
+        "additionalProperties": _count("Requests."),
+    }
+
+
+def _errors() -> Node:
+    return {
+        "type": "object",
+        "description": "How many requests failed, by reason.",
+        "propertyNames": {"enum": [text for text in ERROR_TEXTS if text]},
+        "additionalProperties": _count("Requests."),
+    }
+
+
+def _object(description: str, properties: Mapping[str, Node]) -> Node:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _array(description: str, items: Node) -> Node:
+    return {"type": "array", "description": description, "items": items}
+
+
+def _count(description: str) -> Node:
+    return {"type": "integer", "minimum": 0, "description": description}
+
+
+def _time(description: str) -> Node:
+    return {"type": "integer", "description": description}
+
+
+def _or_null(node: Node) -> Node:
+    return {**node, "type": [node["type"], "null"]}
+
+
+def _ref(name: str) -> Node:
+    return {"$ref": f"#/$defs/{name}"}

@@ -1,0 +1,173 @@
+"""From a file to a checked graph: the wiring, and every way it can be wrong."""
+
+import pathlib
+
+import pytest
+
+from flux.config.problems import InvalidPipeline
+from flux.pipeline import Pipeline, load
+
+
+def pipeline_of(text: str, tmp_path: pathlib.Path, *overrides: str) -> Pipeline:
+    file = tmp_path / "test.toml"
+    file.write_text(text)
+    return load(file, overrides=overrides, environment={})
+
+
+def edges(pipeline: Pipeline) -> set[str]:
+    return {f"{one}>{node.name}" for node in pipeline.nodes for one in node.inputs}
+
+
+def stages(*uses: str) -> str:
+    tables = {
+        "exponential": 'rate = "20/s"\n',
+        "constant": 'rate = "20/s"\n',
+        "users": "users = 3\n",
+        "ramp": 'up = "1s"\n',
+    }
+    return 'duration = "2s"\n' + "".join(
+        f'[[stage]]\nuse = "{use}"\n{tables.get(use, "")}' for use in uses
+    )
+
+
+@pytest.mark.parametrize(
+    ("uses", "expected"),
+    [
+        (
+            ["exponential", "ramp", "noise", "null", "collect", "json", "csv"],
+            {
+                "exponential>ramp",
+                "ramp>noise",
+                "noise>pacer",
+                "pacer>null",
+                "null>collect",
+                "collect>json",
+                "null>csv",
+            },
+        ),
+        (["exponential", "null"], {"exponential>pacer", "pacer>null", "null>collect"}),
+        (["users", "null"], {"users>roster", "roster>null", "null>collect"}),
+        (
+            ["users", "ramp", "null", "json"],
+            {"users>ramp", "ramp>roster", "roster>null", "null>collect", "collect>json"},
+        ),
+        (
+            ["exponential", "pacer", "null", "collect"],
+            {"exponential>pacer", "pacer>null", "null>collect"},
+        ),
+    ],
+)
+def test_takes_input_from_the_nearest_stage_that_fits(
+    uses: list[str], expected: set[str], tmp_path: pathlib.Path
+) -> None:
+    assert edges(pipeline_of(stages(*uses), tmp_path)) == expected
+
+
+def test_two_chains_meet_in_one_collector(tmp_path: pathlib.Path) -> None:
+    text = stages("exponential", "null", "constant", "null")
+    text += '[[stage]]\nuse = "collect"\ninputs = ["null", "null-2"]\n'
+    assert edges(pipeline_of(text, tmp_path)) == {
+        "exponential>pacer",
+        "pacer>null",
+        "constant>pacer-null-2",
+        "pacer-null-2>null-2",
+        "null>collect",
+        "null-2>collect",
+    }
+
+
+def test_inputs_and_names_override_the_wiring(tmp_path: pathlib.Path) -> None:
+    text = """
+duration = "1s"
+[[stage]]
+use = "exponential"
+name = "base"
+rate = "20/s"
+[[stage]]
+use = "noise"
+[[stage]]
+use = "null"
+inputs = ["noise"]
+"""
+    found = edges(pipeline_of(text, tmp_path))
+    assert found == {"base>noise", "noise>pacer", "pacer>null", "null>collect"}
+
+
+def test_the_name_of_the_run_is_that_of_the_file_unless_given(tmp_path: pathlib.Path) -> None:
+    assert pipeline_of(stages("exponential", "null"), tmp_path).name == "test"
+    text = 'name = "other"\n' + stages("exponential", "null")
+    assert pipeline_of(text, tmp_path).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the file has no stages"),
+        ('seed = "7"\n' + stages("exponential", "null"), "test.toml:1:8: seed must be"),
+        (stages("exponential", "nul"), "did you mean 'null'?"),
+        ('[[stage]]\nrate = "1/s"', "stage[0].use is required"),
+        (stages("exponential"), "has no executor"),
+        (stages("null"), "has no input: no stage above emits ARRIVAL or ROSTER"),
+        (stages("exponential", "null", "exponential"), "sends DEMAND that no stage takes"),
+        (
+            stages("exponential", "users", "null"),
+            "gives a rate and users for one flow, which answer different questions",
+        ),
+        (
+            stages("exponential", "ramp", "null") + 'inputs = ["rmap"]',
+            "names no stage 'rmap'",
+        ),
+        (
+            stages("exponential", "null", "collect") + 'inputs = ["exponential"]',
+            "'exponential' emits DEMAND, collect takes OUTCOME",
+        ),
+        (
+            'duration = "1s"\n[[stage]]\nuse = "exponential"\nrate = "1/s"\n'
+            '[[stage]]\nuse = "ramp"\nup = "1s"\ninputs = ["noise"]\n'
+            '[[stage]]\nuse = "noise"\ninputs = ["ramp"]\n[[stage]]\nuse = "null"\n',
+            "makes a cycle: ramp → noise → ramp",
+        ),
+        (stages("exponential", "null") + 'name = "exponential"', "is the name of a stage above"),
+        (stages("exponential", "null") + 'name = "a.b"', "must be text without dots"),
+        (stages("exponential", "null") + "inputs = 5", "must be an array of names of stages"),
+        ("stage = 5", "the file has no stages"),
+        ("[[stage]]\nuse = 5", "names no installed stage"),
+    ],
+)
+def test_a_graph_that_cannot_be_is_refused(
+    text: str, expected: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(InvalidPipeline) as got:
+        pipeline_of(text, tmp_path)
+    assert expected in str(got.value)
+    assert got.value.exit_code == 78
+
+
+def test_all_problems_come_in_file_order_with_places(tmp_path: pathlib.Path) -> None:
+    text = """duration = 30
+sed = 7
+[[stage]]
+use = "exponential"
+rate = "20"
+
+[[stage]]
+use = "rampp"
+
+[[stage]]
+use = "null"
+service = "-5ms"
+"""
+    with pytest.raises(InvalidPipeline) as got:
+        pipeline_of(text, tmp_path)
+    lines = str(got.value).splitlines()
+    places = [line.split("test.toml:")[1] for line in lines if "test.toml:" in line]
+    assert [place.split(": ")[0] for place in places] == ["1:12", "2:1", "5:8", "8:7", "12:11"]
+    assert lines[-1].startswith("5 problems in ")
+    assert "     1 | duration = 30" in lines
+    assert "       |            ^^" in lines
+
+
+def test_a_problem_of_an_override_says_so_without_a_place(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InvalidPipeline, match=r"exponential|rate") as got:
+        pipeline_of(stages("exponential", "null"), tmp_path, "exponential.rate=20")
+    assert "stage[0].rate must be a rate" in str(got.value)
