@@ -147,7 +147,7 @@ def _lag(summary: Summary) -> str:
     lag = summary.total.lag
     if not lag.count:
         return "-"
-    text = f"p50 {format_percentile(lag, 50)}, p99 {format_percentile(lag, 99)}, "
+    text = f"start - due: p50 {format_percentile(lag, 50)}, p99 {format_percentile(lag, 99)}, "
     text += f"max {format_ns(lag.max_ns)}"
     held = summary.held_sessions
     return text + (f"; {held:,} sessions waited for a place" if held else "")
@@ -164,7 +164,7 @@ def _law(equation: str, summary: Summary) -> str:
 def _listed(counts: Mapping[int, int] | Mapping[str, int], names: Mapping[object, str]) -> str:
     """The most frequent first."""
     items = sorted(counts.items(), key=lambda item: -item[1])
-    return ", ".join(f"{names.get(key, str(key))} {count:,}" for key, count in items)
+    return ", ".join(f"{names.get(key, str(key))}: {count:,}" for key, count in items)
 
 
 def _verdict(summary: Summary) -> Iterator[str]:

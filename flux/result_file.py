@@ -71,16 +71,16 @@ def write_result(path: pathlib.Path, document: Document) -> None:
     Raises:
         StorageFailed: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.tmp")
+    text = result_text(document)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(result_text(document))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -24,9 +24,6 @@ from flux.text_columns import Words, constant, digits, join, text_table, whole_n
 Basis: TypeAlias = Literal["due", "start"]
 """What a request's latency is counted from: when it was to start, or when it did."""
 
-ROWS_AT_ONCE = 1024
-"""Batches are cut to this: a matrix that stays in the cache, half a millisecond for one of them."""
-
 _Writer: TypeAlias = Callable[[Rows], Iterable[Words]]
 """Gives the pieces of a line that are one value."""
 
@@ -50,11 +47,7 @@ class RowFormat:
         Raises:
             IndexError: a row's step or error is not one of the run's.
         """
-        text = bytearray()
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            part = rows[start : start + ROWS_AT_ONCE]
-            text += join(len(part), list(self._pieces(part)))
-        return text
+        return join(len(rows), list(self._pieces(rows)))
 
     def _pieces(self, rows: Rows) -> Iterator[Words]:
         for before, value in self._values:

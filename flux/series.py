@@ -86,7 +86,8 @@ class Sketch:
         running = np.cumsum(self.counts)
         ranks = np.maximum(np.ceil(np.asarray(percents) / 100 * running[-1]), 1)
         codes = self.codes[np.searchsorted(running, ranks)]
-        middles_us = ((codes << _SHIFT) + (1 << (_SHIFT - 1))).view(np.float64)
+        low_us, next_us = ((code << _SHIFT).view(np.float64) for code in (codes, codes + 1))
+        middles_us = (low_us + np.maximum(next_us - 1, low_us)) / 2  # of the whole microseconds
         middles_ns: npt.NDArray[np.int64] = np.rint(1000 * middles_us).astype(np.int64)
         return middles_ns
 

@@ -64,8 +64,9 @@ class Tally:
         if rows.has(HELD):
             self.held_sessions += _how_many(first & rows.flagged(HELD))
         if rows.has(LAST):
-            self._add_ended(rows["flags"][rows.flagged(LAST)])
-            self.skipped_steps += int(rows["skipped"].sum())
+            is_last = rows.flagged(LAST)
+            self._add_ended(rows["flags"][is_last])
+            self.skipped_steps += int(rows["skipped"][is_last].sum())
 
     def _add_ended(self, flags: Column) -> None:
         is_aborted = flags & ABORTED != 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 import trio
 
 from flux.clock import PlannedClock
@@ -108,7 +109,7 @@ def plan_arrivals(
     return pacer.arrivals(plan_demand(stages, duration_ns, **context))
 
 
-def wanted_by(demand: Rows, time_ns: Any) -> Any:
+def wanted_by(demand: Rows, time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Λ: how many arrivals the demand wants by each of these times.
 
     Args:
@@ -125,7 +126,10 @@ def wanted_by(demand: Rows, time_ns: Any) -> Any:
     row = np.minimum(row, len(demand) - 1)
     into_s = (time_ns - demand["start_ns"][row]) / 1e9
     slope = (demand["end_level"][row] - demand["level"][row]) / seconds[row]
-    return before[row] + demand["level"][row] * into_s + slope * into_s**2 / 2
+    wanted: npt.NDArray[np.float64] = (
+        before[row] + demand["level"][row] * into_s + slope * into_s**2 / 2
+    )
+    return wanted
 
 
 async def _run_one(stage: Any, context: Context, inbox: Any, outbox: Any) -> None:

@@ -74,7 +74,7 @@ def to_document(script: Script) -> dict[str, Any]:
     `users` users are that many times as frequent: the rate is multiplied, both bounds divided.
     """
     users = script.users
-    return {
+    document: dict[str, Any] = {
         "name": script.name,
         "duration": str(script.duration),
         "stage": [
@@ -95,6 +95,18 @@ def to_document(script: Script) -> dict[str, Any]:
             {"use": "csv"},
         ],
     }
+    return {key: _without_variables(value) for key, value in document.items()}
+
+
+def _without_variables(value: Any) -> Any:
+    """A `$` of the script stays one where the document's variables are filled in."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, list):
+        return [_without_variables(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without_variables(one) for key, one in value.items()}
+    return value
 
 
 _NANOSECONDS: Final[Mapping[str, int]] = MappingProxyType(
@@ -277,4 +289,4 @@ class _Reader:
 
 def _literal(text: str) -> str:
     """Text of a script in a template: userflux has no placeholders."""
-    return text.replace("{{", '{{"{{"}}')
+    return text.replace("{", '{{"{"}}') if "{{" in text else text

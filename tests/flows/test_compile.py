@@ -1,14 +1,15 @@
 import itertools
 import random
 import uuid
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux.config.problems import Problem, Violation, key_text
 from flux.config.structure import _problems  # how a stage's problems reach the report
-from flux.flows.actions import End, Pause, Result, Send
+from flux.flows.actions import End, Flow, Pause, Result, Send
 from flux.flows.check import check_flow
 from flux.flows.options import FlowOptions
 from flux.flows.values import BLOCKS_KEPT, MOST_PER_BLOCK
@@ -30,18 +31,18 @@ REGISTER = 'post = "/r"\njson = { u = "{{random.text(10)}}", p = "{{random.text(
 TIME_NS = 1_700_000_000_123_456_789
 
 
-def options(**settings: object) -> FlowOptions:
-    return FlowOptions(wall_clock_ns=lambda: TIME_NS, **settings)  # type: ignore[arg-type]  # any
+def options(**keys: object) -> FlowOptions:
+    return FlowOptions(wall_clock_ns=lambda: TIME_NS, **keys)  # type: ignore[arg-type]  # any
 
 
-def flow_problems(*texts: str, settings: FlowOptions | None = None) -> list[str]:
-    found = check_flow(steps_of(*texts), settings or FlowOptions())
+def flow_problems(*texts: str, given_options: FlowOptions | None = None) -> list[str]:
+    found = check_flow(steps_of(*texts), given_options or FlowOptions())
     problems: list[Problem] = [one for error in found for one in _problems(error, ())]
     return [f"{key_text(one.path)} {one.rule}" for one in problems]
 
 
 @pytest.mark.parametrize(
-    ("settings", "texts", "problem"),
+    ("keys", "texts", "problem"),
     [
         ({}, [], "step must have at least one step"),
         ({}, ['get = "/{{token}}"'], "step[0].get must not use the unknown name 'token'"),
@@ -95,9 +96,9 @@ def flow_problems(*texts: str, settings: FlowOptions | None = None) -> list[str]
     ],
 )
 def test_a_mistake_of_the_flow_is_told_with_its_path(
-    settings: dict[str, object], texts: list[str], problem: str
+    keys: dict[str, object], texts: list[str], problem: str
 ) -> None:
-    (found,) = flow_problems(*texts, settings=options(**settings))
+    (found,) = flow_problems(*texts, given_options=options(**keys))
     assert found.startswith(problem)
 
 
@@ -134,6 +135,7 @@ def test_values_do_not_depend_on_the_shard() -> None:
         assert values_of(5, seqs, shards) == {seq: whole[seq] for seq in seqs}
 
 
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**64 - 1), seq=st.integers(0, 2**50))
 def test_values_are_fixed_by_seed_and_seq(seed: int, seq: int) -> None:
     assert values_of(seed, [seq]) == values_of(seed, [seq])
@@ -173,8 +175,8 @@ def test_let_is_the_same_wherever_it_is_used_and_another_in_each_session() -> No
 
 def test_time_in_let_stands_still_and_elsewhere_runs() -> None:
     ticks = itertools.count(10**9, 10**9)
-    settings = FlowOptions(let={"began": "{{time.unix}}"}, wall_clock_ns=lambda: next(ticks))
-    flow = flow_of(*['get = "/{{began}}/{{time.unix}}"'] * 2, options=settings)
+    given_options = FlowOptions(let={"began": "{{time.unix}}"}, wall_clock_ns=lambda: next(ticks))
+    flow = flow_of(*['get = "/{{began}}/{{time.unix}}"'] * 2, options=given_options)
     sends = [target(one) for one in actions(flow) if isinstance(one, Send)]
     assert sends == ["/1/2", "/1/3"]
 
@@ -189,8 +191,8 @@ def test_live_values_are_those_of_the_moment() -> None:
 
 
 def test_headers_of_the_flow_yield_to_those_of_the_step() -> None:
-    settings = options(headers={"Accept": "a", "X-Id": "{{random.uuid}}"})
-    send = first_send(flow_of('get = "/"\nheaders = { accept = "b" }', options=settings))
+    given_options = options(headers={"Accept": "a", "X-Id": "{{random.uuid}}"})
+    send = first_send(flow_of('get = "/"\nheaders = { accept = "b" }', options=given_options))
     assert headers(send)["accept"] == "b"
     assert uuid.UUID(headers(send)["X-Id"]).version == 4
     assert set(headers(send)) == {"accept", "X-Id"}
@@ -230,25 +232,26 @@ def test_the_flow_says_what_a_failure_does_where_the_step_does_not() -> None:
     assert (end.success, end.skipped) == (False, 1)
 
 
-def pauses(flow_texts: list[str], results: list[Result], seq: int = 0) -> list[int | str]:
+def pauses(flow: Flow, results: Sequence[Result] = (), *, seq: int = 0) -> list[int | str]:
     return [
         one.duration_ns if isinstance(one, Pause) else type(one).__name__
-        for one in actions(flow_of(*flow_texts), results, seq=seq)
+        for one in actions(flow, results, seq=seq)
     ]
 
 
 def test_think_time_lies_between_steps_only() -> None:
     thinking = f'{GET}\nthink = "2s"'
-    assert pauses([thinking, GET, thinking], []) == ["Send", 2 * 10**9, "Send", "Send", "End"]
-    assert pauses([thinking, GET], [FAILED]) == ["Send", "End"]
-    assert pauses([f'{GET}\nthink = "0s"', GET], []) == ["Send", "Send", "End"]
+    assert pauses(flow_of(thinking, GET, thinking)) == ["Send", 2 * 10**9, "Send", "Send", "End"]
+    assert pauses(flow_of(thinking, GET), [FAILED]) == ["Send", "End"]
+    assert pauses(flow_of(f'{GET}\nthink = "0s"', GET)) == ["Send", "Send", "End"]
 
 
 def test_think_time_between_two_bounds_is_uniform_and_fixed_by_seq() -> None:
-    """1,000 draws: the mean of n uniforms has a deviation of 0.289/√n of the range; 4 are allowed."""
+    """The mean of n uniforms deviates by 0.289/√n of their range; four times that is allowed."""
     text = f'{GET}\nthink = {{ min = "1s", max = "3s" }}'
-    found = [pauses([text, GET], [], seq=seq)[1] for seq in range(1000)]
-    assert found[:9] == [pauses([text, GET], [], seq=seq)[1] for seq in range(9)]
+    flow = flow_of(text, GET)
+    found = [pauses(flow, seq=seq)[1] for seq in range(1000)]
+    assert found[:9] == [pauses(flow_of(text, GET), seq=seq)[1] for seq in range(9)]
     numbers = [pause for pause in found if isinstance(pause, int)]
     assert min(numbers) >= 10**9
     assert max(numbers) <= 3 * 10**9
@@ -283,12 +286,20 @@ json = { t = "{{token}}" }"""
         ('get = "/{{token}}"', b'{"data": ', ErrorCode.DECODE),
         ('get = "/{{token}}"', b"", ErrorCode.DECODE),
         ('get = "/{{token}}"', b'{"data": {"token": "\\ud800"}}', ErrorCode.EXPECT_BODY),
-        ('get = "/"\nheaders = { a = "{{token}}" }', b'{"data": {"token": "a\\nb"}}', ErrorCode.EXPECT_BODY),
+        (
+            'get = "/"\nheaders = { a = "{{token}}" }',
+            b'{"data": {"token": "a\\nb"}}',
+            ErrorCode.EXPECT_BODY,
+        ),
         ('get = "/"\nbody = "{{token}}"', b'{"data": {"token": "a\\nb"}}', ErrorCode.NONE),
-        ('get = "/"\njson = "{{token|number}}"', b'{"data": {"token": "word"}}', ErrorCode.EXPECT_BODY),
+        (
+            'get = "/"\njson = "{{token|number}}"',
+            b'{"data": {"token": "word"}}',
+            ErrorCode.EXPECT_BODY,
+        ),
         ('get = "/"\njson = "{{token|number}}"', b'{"data": {"token": 5}}', ErrorCode.NONE),
     ],
-)  # fmt: skip
+)
 def test_a_capture_that_cannot_be_had_or_used_fails_its_step(
     use: str, answer: bytes, error: ErrorCode
 ) -> None:

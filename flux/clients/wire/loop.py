@@ -109,6 +109,7 @@ class Loop:
         self._put_off: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._closing: list[socket.socket] = []
         self._is_over = False
+        self._drain_until_ns: int | None = None
         self._is_parked = False
         self.model: Model
         if work.schema is ROSTER:
@@ -125,7 +126,7 @@ class Loop:
     # Rounds
 
     async def run(self) -> None:
-        """Round after round, until `finish`."""
+        """Round after round, until nothing is left to drain, or until `finish`."""
         poller, model, deadlines = self.poller, self.model, self.deadlines
         agenda, put_off, closing = self._agenda, self._put_off, self._closing
         poll, handlers, clock_ns = poller.poll, poller.handlers, time.perf_counter_ns
@@ -145,6 +146,10 @@ class Loop:
                 self._do_put_off()
 
             wake_ns = min(model.next_due_ns, deadlines.next_ns)
+            if self._drain_until_ns is not None:
+                if not model.running or now_ns >= self._drain_until_ns:
+                    return
+                wake_ns = min(wake_ns, self._drain_until_ns)
             if agenda and agenda[0][0] < wake_ns:
                 wake_ns = agenda[0][0]
             if put_off or wake_ns <= now_ns:
@@ -318,6 +323,9 @@ class Loop:
             pool = visit.connection.pool if visit.connection else self._home
             pool.wait(visit, first=True)
             return
+        self._fail_now(visit, code)
+
+    def _fail_now(self, visit: Visit, code: ErrorCode) -> None:
         self._fail(visit, code, time.perf_counter_ns() - self.origin_ns)
 
     def is_special(self, status: int, reader: ResponseReader) -> bool:
@@ -341,7 +349,7 @@ class Loop:
                 raise BadResponse(ErrorCode.REDIRECTS)
             visit.request, origin = follow(visit.request, pool.origin, status, location)
         except BadResponse as error:
-            self.soon(self.lose_later, visit, error.code)
+            self.soon(self._fail_now, visit, error.code)
             return True
         visit.redirects += 1
         visit.first_byte_ns = 0
@@ -356,6 +364,31 @@ class Loop:
             line = b"\r\nCookie: %b\r\n" % cookies
             visit.request = visit.request.replace(b"\r\n", line, 1)
 
+    # Pools
+
+    def _pool(self, origin: Origin) -> Pool:
+        pool = self._pools.get(origin)
+        if pool is None:
+            where: tuple[str, int] | str = (origin.host, origin.port)
+            if origin == self.settings.origin:
+                where = self.settings.unix_socket or self.settings.connect_to or where
+            self._pools[origin] = pool = Pool(self, origin, where)
+        return pool
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """The context of all https connections."""
+        if self._context is None:
+            self._context = make_context(self.settings.tls)
+        return self._context
+
+    def resolve(self, host: str, port: int, when_resolved: WhenResolved) -> None:
+        """Call back with the addresses of a name."""
+        self._resolver.resolve(host, port, when_resolved)
+
+    def prefer(self, host: str, port: int, address: Address) -> None:
+        """Try this address of a name first from now on."""
+        self._resolver.prefer(host, port, address)
+
     # The end
 
     def abort(self) -> None:
@@ -366,6 +399,40 @@ class Loop:
         self.model.live.clear()
         self.model.running = 0
         self.finish()
+
+    def _abort(self, visit: Visit, now_ns: int) -> None:
+        visit.actions.close()
+        if visit.rest_number >= 0:
+            return
+        step, body_bytes = -1, 0
+        if visit.step is None:
+            visit.start_ns = now_ns
+            visit.first_byte_ns = visit.connect_ns = visit.tls_ns = visit.retries = 0
+        else:
+            step, body_bytes = visit.step.number, visit.body_bytes
+        self._log.record(
+            visit.seq,
+            visit.user,
+            step,
+            0,
+            visit.due_ns,
+            visit.start_ns,
+            visit.connect_ns,
+            visit.tls_ns,
+            visit.first_byte_ns,
+            now_ns,
+            0,
+            ErrorCode.ABORTED,
+            body_bytes,
+            0,
+            visit.flags | _ABORTED,
+            visit.retries,
+        )
+
+    def drain(self, until_ns: int) -> None:
+        """End the rounds once all sessions have ended, at that time at the latest."""
+        self._drain_until_ns = until_ns
+        self.wake()
 
     def finish(self) -> None:
         """End the rounds."""
@@ -378,3 +445,7 @@ class Loop:
             pool.close()
         self._close_sockets()
         self.poller.close()
+
+
+def _target(request: bytes) -> bytes:
+    return request.split(b" ", 2)[1]

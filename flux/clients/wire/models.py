@@ -250,6 +250,9 @@ class ClosedModel:
             self._retire(visit)
             return
         rest_ns = self._iterations.rest_ns(self._seed, visit.seq, now_ns - visit.began_ns)
+        if rest_ns <= 0:
+            self._begin(visit)
+            return
         visit.rest_number = self._loop.later(now_ns + rest_ns, self._after_rest, visit)
 
     def _after_rest(self, visit: Visit, number: int) -> None:

@@ -61,6 +61,8 @@ class Pool:
         while idle:
             connection = idle.pop()
             if not connection.is_closed:
+                if not connection.is_kept:
+                    visit.flags |= _NEW_CONNECTION
                 connection.begin(visit)
                 break
         else:

@@ -1,0 +1,120 @@
+"""`flux run`: run a pipeline and say how it went."""
+
+import datetime
+import gc
+import pathlib
+import resource
+import secrets
+from collections.abc import Sequence
+
+import attrs
+import click
+import trio
+
+from flux.cli.options import FILE, all_overrides, pipeline_options
+from flux.clock import LiveClock
+from flux.console import format_progress, format_summary
+from flux.demo import open_demo_targets
+from flux.engine import Observer, RunResult, run_pipeline
+from flux.errors import ExitCode
+from flux.log import open_log
+from flux.pipeline import Pipeline, load
+from flux.run_folder import create_run_folder, write_session
+from flux.session_document import session_document
+from flux.stage import Run, Shard
+from flux.summary import Summary
+
+MAX_SEED = 2**32
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@pipeline_options
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    default=pathlib.Path("results"),
+    help="Folder for the run folders; ./results if absent.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Only warnings and errors on stderr.")
+def run(
+    file: pathlib.Path,
+    overrides: tuple[str, ...],
+    duration: str | None,
+    seed: int | None,
+    shard: Shard,
+    results: pathlib.Path,
+    quiet: bool,
+) -> int:
+    """Run the pipeline FILE (TOML), or a userflux script (YAML).
+
+    Results go to a new folder results/result_N. Ctrl-C stops arrivals and lets what is in flight
+    finish; a second one gives it up. Exit codes: 0 ok, 1 failure, 2 usage, 78 invalid pipeline,
+    96 the run is invalid (the generator could not keep its plan), 130 interrupted twice.
+    """
+    pipeline = load(file, overrides=all_overrides(overrides, duration, seed))
+    return run_loaded(pipeline, shard=shard, results=results, quiet=quiet)
+
+
+def run_loaded(pipeline: Pipeline, *, shard: Shard, results: pathlib.Path, quiet: bool) -> ExitCode:
+    """Run a pipeline in a new run folder."""
+    seed = pipeline.settings.seed
+    seed = secrets.randbelow(MAX_SEED) if seed is None else seed
+    folder = create_run_folder(results)
+    with open_log(folder, quiet=quiet) as log:
+        write_session(folder, session_document(pipeline, seed), origins=pipeline.document.origins)
+        log.info("run %s begins in %s with seed %d", pipeline.name, folder, seed)
+        planned = Run(
+            name=pipeline.name,
+            seed=seed,
+            duration_ns=pipeline.settings.duration,
+            tick_ns=pipeline.settings.tick,
+            drain_ns=pipeline.settings.drain,
+            started_at=datetime.datetime.now().astimezone(),
+            clock=LiveClock(0.0),
+            shard=shard,
+            folder=folder,
+            log=log,
+        )
+        _raise_descriptor_limit()
+        observers: Sequence[Observer] = () if quiet else (_print_progress,)
+        result = trio.run(_run, pipeline, planned, observers)
+        code = exit_code(result)
+        log.info("run %s ended with exit code %d (%s)", pipeline.name, code, code.name.lower())
+    if result.summary is not None:
+        click.echo(format_summary(result.summary, planned), err=True)
+    for failure in result.failures:
+        click.echo(f"error: {failure}", err=True)
+    return code
+
+
+async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> RunResult:
+    async with open_demo_targets(pipeline, run.seed) as pipeline:
+        # What exists by now lives as long as the run; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        run = attrs.evolve(run, clock=LiveClock(), started_at=datetime.datetime.now().astimezone())
+        return await run_pipeline(pipeline, run, observers=observers, handle_signals=True)
+
+
+def exit_code(result: RunResult) -> ExitCode:
+    """The verdict: what went wrong first counts most."""
+    if result.failures:
+        return ExitCode.FAILURE
+    if result.was_aborted:
+        return ExitCode.INTERRUPTED
+    if result.summary is None or not result.summary.is_valid:
+        return ExitCode.INVALID_RUN
+    return ExitCode.OK
+
+
+def _print_progress(summary: Summary) -> None:
+    if not summary.is_final:
+        click.echo(format_progress(summary), err=True)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection is a descriptor: take as many as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,50 @@
+"""Drives a flow over the wire client: the same contract as `flux.clients.tasks.drive`."""
+
+import trio
+
+from flux.clients.wire.loop import Loop
+from flux.clients.wire.settings import WireSettings
+from flux.clients.work import Work
+from flux.control import cancelled_by
+from flux.schemas import ROSTER
+
+
+async def drive(work: Work, settings: WireSettings) -> None:
+    """Run every session that is due, and return when all of them have ended."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work.log.keep_flushing)
+        loop = Loop(work, settings, nursery)
+        try:
+            nursery.start_soon(_dispatch, work, loop)
+            nursery.start_soon(_abort_when_told, work, loop)
+            await loop.run()
+        finally:
+            loop.abort()
+            loop.close()
+        nursery.cancel_scope.cancel()
+    await work.log.flush()
+
+
+async def _dispatch(work: Work, loop: Loop) -> None:
+    """Hand the inbox on until it ends or the run is stopped, then drain."""
+    model = loop.model
+    async with cancelled_by(work.context.run.control.stopping), cancelled_by(model.is_over):
+        async for batch in work.inbox:
+            model.feed(batch)
+            loop.wake()
+            await model.wait_for_room()
+        model.end()
+        loop.wake()
+        await model.is_over.wait()
+    model.stop(loop.now_ns())
+    if work.schema is not ROSTER:
+        async for batch in work.inbox:
+            model.feed(batch)
+            model.stop(loop.now_ns())
+    loop.drain(loop.now_ns() + work.context.run.drain_ns)
+
+
+async def _abort_when_told(work: Work, loop: Loop) -> None:
+    await work.context.run.control.aborting.wait()
+    loop.model.stop(loop.now_ns())
+    loop.finish()

@@ -1,0 +1,49 @@
+"""What can be wrong with a graph as a whole, though each stage and each edge is right."""
+
+from collections.abc import Iterator
+
+from flux.config.problems import Problem
+from flux.graph import Node, Pipeline
+from flux.schemas import DEMAND, USERS
+
+
+def check_graph(pipeline: Pipeline) -> Iterator[Problem]:
+    """What is wrong with the graph as a whole."""
+    if not pipeline.executors:
+        yield Problem((), "has no executor", 'add a stage with use = "http"', has_value=False)
+    for node in pipeline.nodes:
+        untaken = node.emits is not None and not pipeline.takers(node)
+        if untaken and node.kind != "collector":
+            yield _untaken(pipeline, node)
+        if node.kind == "shaper":
+            yield from _unfit(pipeline, node)
+
+
+def _unfit(pipeline: Pipeline, node: Node) -> Iterator[Problem]:
+    """What does not fit between a shaper and the source that it shapes."""
+    check = getattr(node.stage, "check_source", None)
+    chain = pipeline.chain(node)
+    if check is None or not chain:
+        return
+    source = chain[0].stage
+    own: int | None = getattr(source, "duration", None)
+    for one in check(source, own if own is not None else pipeline.settings.duration):
+        yield Problem((*node.path, *((one.key,) if one.key else ())), one.rule, one.hint)
+
+
+def _untaken(pipeline: Pipeline, node: Node) -> Problem:
+    rivals = [one for one in pipeline.nodes if one.emits in (DEMAND, USERS) and one is not node]
+    if any(one.emits is not node.emits for one in rivals) and node.emits in (DEMAND, USERS):
+        return Problem(
+            (*node.path, "use"),
+            "gives a rate and users for one flow, which answer different questions",
+            "a rate asks how the target does when so many sessions arrive whatever happens "
+            "(open model); users ask how it does when so many people wait for each answer "
+            "(closed model): keep one",
+        )
+    emits = node.emits.name if node.emits else ""
+    return Problem(
+        (*node.path, "use"),
+        f"sends {emits} that no stage takes",
+        "remove it, or name it in the inputs of a stage below",
+    )

@@ -1,0 +1,146 @@
+"""From batches of OUTCOME to bytes written: what the sinks of rows have in common.
+
+Strategy. Rows become text in the task itself, a few hundred at a time with a checkpoint between, as
+that takes half a millisecond at the most; a thread would compete for the interpreter's lock, which
+costs the load more than it spares (see tests/bench/rows.py). Writing may take any time, so it is
+done in a thread. While it goes on, batches wait in the inbox; then all that wait are written at
+once. Nothing is kept back: what the thread has written is with the operating system, and survives
+the end of this process, however it ends.
+"""
+
+import errno
+import fcntl
+import os
+import pathlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from flux.errors import StorageFailed
+from flux.rows import RowFormat
+from flux.stage import Context, Inbox
+from flux.storage import storing
+
+ROWS_AT_ONCE = 512
+"""As many become text between two checkpoints."""
+
+BYTES_AT_ONCE = 1 << 20
+"""That much text is written, even if more batches wait."""
+
+Write = Callable[[bytearray], Awaitable[None]]
+"""Writes all of it before it returns."""
+
+
+async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
+    """Write the header at once, then every row until the inbox ends.
+
+    Args:
+        inbox: of OUTCOME.
+        row_format: how rows become lines.
+        write: where lines go.
+    """
+    if row_format.header:
+        await write(bytearray(row_format.header))
+    text = bytearray()
+    async for rows in inbox:
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            await trio.lowlevel.checkpoint()
+            text += row_format.lines(rows[start : start + ROWS_AT_ONCE])
+        if text and (len(text) >= BYTES_AT_ONCE or not inbox.statistics().current_buffer_used):
+            await write(text)
+            text = bytearray()
+
+
+@attrs.frozen
+class RowFile:
+    """A file that is being written, from its first byte on."""
+
+    path: pathlib.Path
+    _descriptor: int
+
+    async def write(self, text: bytearray) -> None:
+        """Write whole lines.
+
+        Raises:
+            StorageFailed: the disk is full, or fails; what it then ends with is a whole line.
+        """
+        with storing(self.path):
+            await trio.to_thread.run_sync(_write_lines, self._descriptor, text)
+
+
+@asynccontextmanager
+async def open_row_file(context: Context, path: str) -> AsyncIterator[RowFile]:
+    """Begin a file; at the end of the block it is on disk.
+
+    Args:
+        context: of the sink.
+        path: relative to the run's folder, or absolute; what the file held before is lost.
+
+    Raises:
+        StorageFailed: it cannot be written, or somebody else is writing it.
+    """
+    file = _place(context, path)
+    with storing(file):
+        descriptor = await trio.to_thread.run_sync(_open, file)
+    try:
+        yield RowFile(file, descriptor)
+        with storing(file):
+            await trio.to_thread.run_sync(_synchronise, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _place(context: Context, path: str) -> pathlib.Path:
+    folder = context.run.folder
+    if folder is None and not pathlib.Path(path).is_absolute():
+        raise StorageFailed(
+            f"cannot write {path}: this run keeps no folder for it",
+            hint="give an absolute path",
+        )
+    return pathlib.Path(folder or "/") / path
+
+
+def _open(file: pathlib.Path) -> int:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        # Two sinks that write to one file would overwrite each other's rows.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_size:
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _write_lines(descriptor: int, text: bytearray) -> None:
+    written = 0
+    try:
+        while written < len(text):
+            written += os.write(descriptor, memoryview(text)[written:])
+    except OSError:
+        _cut_off(descriptor, written - (text.rfind(b"\n", 0, written) + 1))
+        raise
+
+
+def _cut_off(descriptor: int, count_bytes: int) -> None:
+    """Take back the beginning of a line whose rest did not fit."""
+    try:
+        os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR) - count_bytes)
+    except OSError:
+        return  # a device or a pipe: nothing can be taken back
+
+
+def _synchronise(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNCHRONISE:
+            raise
+
+
+_CANNOT_SYNCHRONISE = (errno.EINVAL, errno.EROFS, errno.ENOTSUP)
+"""What devices and pipes answer: they have no disk below them."""

@@ -1,0 +1,40 @@
+"""`ndjson`: every request as a line of JSON, which vegeta reads too."""
+
+from typing import Annotated, ClassVar
+
+import attrs
+
+from flux.config.rules import NotEmpty
+from flux.row_writer import open_row_file, write_rows
+from flux.rows import Basis, ndjson_format
+from flux.schemas import OUTCOME, Schema
+from flux.stage import Context, Inbox
+
+
+@attrs.frozen(kw_only=True)
+class Ndjson:
+    """Writes a JSON object per request to a file, one on each line.
+
+    Its first twelve keys are those of a result of vegeta, so that `vegeta report` and `vegeta plot`
+    read the file; the others are the columns of the `csv` stage.
+    """
+
+    accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
+    sample: ClassVar[str] = '[[stage]]\nuse = "ndjson"\npath = "requests.ndjson"\nbasis = "due"\n'
+
+    path: Annotated[str, NotEmpty()] = "requests.ndjson"
+    """File to write, relative to the run's folder unless it is absolute."""
+    basis: Basis = "due"
+    """What `timestamp` is and `latency` is counted from: "due", when the request was to start, or
+    "start", when it did."""
+
+    async def consume(self, context: Context, inbox: Inbox) -> None:
+        """Write lines as they come in."""
+        row_format = ndjson_format(
+            context.steps,
+            context.run.started_at,
+            requests=context.requests,
+            basis=self.basis,
+        )
+        async with open_row_file(context, self.path) as file:
+            await write_rows(inbox, row_format, file.write)

@@ -1,0 +1,41 @@
+"""What goes wrong with files and folders of results, in words: one message and a way out."""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final
+
+from flux.errors import StorageFailed
+
+_HINTS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        errno.ENOSPC: "free some space, or have it written to another disk",
+        errno.EDQUOT: "free some space, or have it written where there is no quota",
+        errno.EACCES: "have it written where you are allowed to, or change the permissions",
+        errno.EPERM: "have it written where you are allowed to, or change the permissions",
+        errno.EROFS: "the disk is mounted read-only: have it written to another",
+        errno.ENOTDIR: "a part of this path is a file, and must be a folder",
+        errno.EISDIR: "this is a folder, and must be a file",
+        errno.EWOULDBLOCK: "another sink or run is writing to it: give this one a path of its own",
+        errno.ENAMETOOLONG: "give it a shorter name",
+        errno.EMFILE: "raise the limit of open files: ulimit -n",
+    }
+)
+
+
+@contextmanager
+def storing(what: str | os.PathLike[str], task: str = "write") -> Iterator[None]:
+    """Raise what the system refuses in the block as `StorageFailed`, with a hint.
+
+    Args:
+        what: path or name of what is to be written.
+        task: what could not be done with it.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        hint = _HINTS.get(error.errno or 0)
+        raise StorageFailed(f"cannot {task} {os.fspath(what)}: {reason}", hint=hint) from error

@@ -1,0 +1,168 @@
+"""The summary for people: aligned, in careful units, and never more than is known."""
+
+import pathlib
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux.console import (
+    WIDTH,
+    format_count,
+    format_ns,
+    format_percentile,
+    format_progress,
+    format_summary,
+)
+from flux.histogram import Histogram
+from flux.schemas import ErrorCode, Flag
+from flux.summary import Finding
+from flux.validity import find
+from tests.outcomes import as_rows, collect_all, final_of, not_started, request, row_lists
+
+FAILED = Flag.FIRST | Flag.LAST
+PAGE = """\
+checkout   10s                                                             valid
+
+                        requests          ok      failed      rate/s    received
+login                        598         596           2        59.8     59.8 kB
+list                           0           0           0           0         0 B
+buy                            0           0           0           0         0 B
+total                        598         596           2        59.8     59.8 kB
+
+                                    response (end - due)   service (end - start)
+                          p50      p95      p99      max          p50        p99
+login                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
+list                        -        -        -        -            -          -
+buy                         -        -        -        -            -          -
+total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
+
+lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
+sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓
+          started 598 = 596 ok + 2 failed + 0 aborted ✓
+peak      9 requests and 9 sessions under way
+statuses  200: 596, 503: 1, no response: 1
+errors    status: 1, timeout: 1
+
+files     results/result_3
+"""
+
+
+def page_rows() -> list[dict[str, int]]:
+    rows = [request(number * 16_000_000, bytes_in=100) for number in range(596)]
+    rows.append(request(flags=FAILED, status=503, error=int(ErrorCode.STATUS), bytes_in=200))
+    timeout = {"status": 0, "error": int(ErrorCode.TIMEOUT), "first_byte_ns": 0}
+    rows.append(request(20_000_000, 10_000_000_000, FAILED, **timeout))
+    rows += [request(flags=Flag(0), step=-1, due_ns=0)] * 0
+    return [*rows, not_started(0, Flag.DROPPED), not_started(0, Flag.DROPPED)]
+
+
+def test_the_page_is_what_it_should_be() -> None:
+    summary = final_of(page_rows(), planned=600)
+    page = format_summary(summary, name="checkout", folder=pathlib.Path("results/result_3"))
+    assert page == PAGE.replace("peak      9 requests and 9", "peak      3 requests and 3")
+
+
+@given(row_lists)
+def test_no_line_is_wider_than_eighty_columns(rows: list[dict[str, int]]) -> None:
+    summary = final_of(rows, planned=len(rows))
+    summary = attrs.evolve(summary, findings=find(summary))
+    page = format_summary(summary, name="a pipeline with a name that is rather long " * 2)
+    assert max(len(line) for line in page.splitlines()) <= WIDTH
+    assert page == "\n".join(line.rstrip() for line in page.split("\n"))
+
+
+def test_an_invalid_run_says_so_first_and_last() -> None:
+    summary = attrs.evolve(final_of([request()]), findings=(Finding("it was late", True),))
+    lines = format_summary(summary, name="x").splitlines()
+    assert lines[0].endswith("INVALID")
+    assert lines[-2:] == ["INVALID   it was late", "          these numbers must not be trusted"]
+
+
+def test_a_broken_law_is_marked() -> None:
+    page = format_summary(final_of([request()], planned=2), name="x")
+    assert "planned 2 ≠ started 1 + dropped 0 + cancelled 0 (1 missing) ✗" in page
+    assert "started 1 = 1 ok + 0 failed + 0 aborted ✓" in page
+
+
+def test_one_step_needs_no_total() -> None:
+    page = format_summary(final_of([request()], steps=["get"]), name="x")
+    assert "total" not in page
+
+
+def test_sessions_that_waited_for_a_place_are_told_beside_the_lag() -> None:
+    held = request(flags=Flag.FIRST | Flag.HELD | Flag.LAST, start_ns=10)
+    page = format_summary(final_of([request(), held]), name="x")
+    assert "1 sessions waited for a place" in page
+
+
+def test_progress_is_one_line() -> None:
+    rows = [request(number * 1_000_000) for number in range(200)]
+    interval, _ = collect_all([as_rows(rows)], planned=203)
+    line = format_progress(interval)
+    assert line.split("  ")[-5:] == [
+        "failed 0",
+        "p50 5.00 ms",
+        "p99 5.00 ms",
+        "max 5.00 ms",
+        "open 3",
+    ]
+    assert "200/s  ok 200" in line
+
+
+def test_progress_of_a_silent_target_shows_no_latency() -> None:
+    far = [as_rows([request(3_000_000_000)])]
+    line = format_progress(collect_all(far)[0])
+    assert line.endswith("0/s  ok 0  failed 0  p50 -  p99 -  max -  open -")
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "text"),
+    [
+        (0, "0 ns"),
+        (999, "999 ns"),
+        (999.7, "1.00 µs"),
+        (1_000, "1.00 µs"),
+        (12_345, "12.3 µs"),
+        (999_499, "999 µs"),
+        (999_600, "1.00 ms"),
+        (5_005_000, "5.00 ms"),
+        (99_960_000, "100 ms"),
+        (10_005_000_000, "10.0 s"),
+        (3_600_000_000_000, "3600 s"),
+        (-12_000, "-12.0 µs"),
+    ],
+)
+def test_times_have_three_digits_and_the_unit_that_fits(time_ns: float, text: str) -> None:
+    assert format_ns(time_ns) == text
+
+
+@given(st.integers(1000, 999 * 10**9))
+def test_a_time_reads_back_within_half_a_per_cent(time_ns: int) -> None:
+    number, unit = format_ns(time_ns).split(" ")
+    size = {"µs": 10**3, "ms": 10**6, "s": 10**9}[unit]
+    assert float(number) * size == pytest.approx(time_ns, rel=0.0051)
+    assert 1 <= float(number) < 1000
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (3, "3"), (0.25, "0.25"), (59.8, "59.8"), (99.96, "100"), (12345.6, "12,346")],
+)
+def test_rates_have_three_digits(value: float, text: str) -> None:
+    assert format_count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "percent", "is_known"),
+    [(1, 50, False), (2, 50, True), (99, 99, False), (100, 99, True), (999, 99.9, False)]
+    + [(1000, 99.9, True), (0, 50, False)],
+)
+def test_a_percentile_of_too_few_values_is_a_dash(
+    count: int, percent: float, is_known: bool
+) -> None:
+    histogram = Histogram()
+    histogram.record(np.full(count, 5_000_000))
+    assert format_percentile(histogram, percent) == ("5.00 ms" if is_known else "-")

@@ -1,0 +1,108 @@
+"""What makes a run invalid, and what is only worth a note."""
+
+import attrs
+import pytest
+
+from flux.schemas import ErrorCode, Flag
+from flux.summary import Summary
+from flux.validity import Generator, Limits, find
+from tests.outcomes import final_of, not_started, request
+
+MS = 1_000_000
+
+
+def texts(summary: Summary, *, fatal: bool, **options: object) -> list[str]:
+    found = find(summary, **options)  # type: ignore[arg-type]  # forwarded by name
+    return [finding.text for finding in found if finding.is_fatal is fatal]
+
+
+def test_a_run_that_kept_its_plan_has_no_findings() -> None:
+    assert find(final_of([request()] * 100, planned=100)) == ()
+
+
+def test_a_lost_session_is_fatal() -> None:
+    (text,) = texts(final_of([request()] * 100, planned=101), fatal=True)
+    expected = "planned 101 ≠ started 100 + dropped 0 + cancelled 0 (1 missing)"
+    assert text == f"sessions got lost: {expected}"
+
+
+def test_a_session_that_never_ended_is_fatal() -> None:
+    (text,) = texts(final_of([request(flags=Flag.FIRST)], planned=1), fatal=True)
+    assert "started 1 ≠ 0 ok + 0 failed + 0 aborted (1 missing)" in text
+
+
+@pytest.mark.parametrize(("dropped", "is_fatal"), [(0, False), (1, False), (2, True)])
+def test_a_dropped_share_over_the_limit_is_fatal(dropped: int, is_fatal: bool) -> None:
+    rows = [request()] * (100 - dropped) + [not_started(0, Flag.DROPPED)] * dropped
+    found = texts(final_of(rows, planned=100), fatal=True)
+    assert bool(found) is is_fatal
+    if is_fatal:
+        assert found[0].startswith("only 98 % of the planned arrivals started (98 of 100, 2 drop")
+
+
+def test_a_share_just_below_a_hundred_per_cent_does_not_print_as_a_hundred() -> None:
+    rows = [request()] * 100_000 + [not_started(0, Flag.DROPPED)]
+    summary = final_of(rows, planned=len(rows))
+    (text,) = texts(summary, fatal=True, limits=Limits(min_rate=1))
+    assert text.startswith("only 99.9990 % of")
+
+
+def test_stopping_a_run_early_does_not_make_it_invalid() -> None:
+    rows = [request(), *[not_started(0, Flag.CANCELLED)] * 99]
+    assert texts(final_of(rows, planned=100), fatal=True) == []
+
+
+def test_a_late_generator_is_fatal() -> None:
+    late = [request(0, start_ns=150 * MS)] * 2
+    summary = final_of([request()] * 98 + late, planned=100)
+    (text,) = texts(summary, fatal=True)
+    assert text == "sessions started late: lag p99 is 150 ms, max_lag_p99 is 100ms"
+    assert texts(summary, fatal=True, limits=Limits(max_lag_p99_ns=200 * MS)) == []
+
+
+def test_the_lag_of_a_session_that_waited_for_a_place_is_not_the_generators() -> None:
+    held = request(0, flags=Flag.FIRST | Flag.HELD | Flag.LAST, start_ns=900 * MS)
+    assert find(final_of([held], planned=1)) == ()
+
+
+def test_too_few_sessions_for_a_p99_are_named() -> None:
+    (text,) = texts(final_of([request(0, start_ns=150 * MS)], planned=1), fatal=True)
+    assert "lag largest of 1 is 150 ms" in text
+
+
+@pytest.mark.parametrize(("failures", "is_fatal"), [(1, False), (2, True)])
+def test_running_out_of_ports_is_fatal_beyond_a_hundredth(failures: int, is_fatal: bool) -> None:
+    ended = Flag.FIRST | Flag.LAST
+    failed = request(flags=ended, error=int(ErrorCode.PORTS), status=0)
+    summary = final_of([request()] * (100 - failures) + [failed] * failures, planned=100)
+    (text,) = texts(summary, fatal=is_fatal)
+    assert text == f"the generator ran out of ports: {failures} of 100 requests"
+
+
+def test_requests_that_were_cut_are_noted() -> None:
+    cut = request(flags=Flag.FIRST | Flag.LAST | Flag.ABORTED, error=int(ErrorCode.ABORTED))
+    (text,) = texts(final_of([request(), cut], planned=2), fatal=False)
+    assert text.startswith("1 of 2 requests (50 %) were cut by the end of the run")
+
+
+def test_a_busy_generator_is_noted() -> None:
+    summary = final_of([request()], planned=1)
+    assert texts(summary, fatal=False, generator=Generator(cpu_s=0.8, wall_s=1)) == []
+    (text,) = texts(summary, fatal=False, generator=Generator(cpu_s=0.97, wall_s=1))
+    assert text.startswith("the generator kept 0.97 cores busy")
+
+
+def test_a_stage_that_held_up_rows_is_noted() -> None:
+    generator = Generator(held_up_s={"csv": 1.25, "json": 0.0})
+    (text,) = texts(final_of([request()], planned=1), fatal=False, generator=generator)
+    assert text == "stage 'csv' could not keep up: rows waited 1.25 s for it"
+
+
+def test_a_run_without_requests_is_noted() -> None:
+    assert texts(final_of([], planned=0), fatal=False) == ["no request was made"]
+
+
+def test_fatal_findings_come_first() -> None:
+    cut = request(flags=Flag.FIRST | Flag.LAST | Flag.ABORTED, error=int(ErrorCode.ABORTED))
+    summary = attrs.evolve(final_of([cut], planned=2))
+    assert [finding.is_fatal for finding in find(summary)] == [True, True, False]
