@@ -132,7 +132,8 @@ class Collection:
             self._add_not_started(tally, rows.where(not_started))
             rows = rows.where(~not_started)
         self._add_sessions(tally, rows)
-        rows = rows.where(rows["step"] >= 0)
+        if len(rows) and rows["step"].min() < 0:
+            rows = rows.where(rows["step"] >= 0)
         if len(rows):
             self._add_requests(tally, time_ns, rows)
 

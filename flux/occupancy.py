@@ -21,6 +21,9 @@ again.
 import numpy as np
 import numpy.typing as npt
 
+NEW_EVENTS = 8192
+"""Events that may come in before they are looked at: it is cheaper for many at once."""
+
 SLOT_NS = 10**8
 """Events are sorted and settled by this much time at once."""
 
@@ -41,6 +44,8 @@ class Occupancy:
         self._width_ns = width_ns
         self._net = np.zeros(64, np.int64)
         self._peak = np.zeros(64, np.int64)
+        self._new: list[Times] = []
+        self._new_events = 0
         self._held: dict[int, list[Times]] = {}
         self._held_events = 0
         self._newest_slot = 0
@@ -53,10 +58,13 @@ class Occupancy:
             begins_ns: (n,) when some began, in any order.
             ends_ns: (m,) when some ended, none before it began.
         """
-        self._hold(begins_ns, 1)
-        self._hold(ends_ns, 0)
-        if self._held_events > HOLD_EVENTS:
-            self._settle(self._newest_slot - HOLD_NS // SLOT_NS)
+        self._new.append(np.maximum(begins_ns, 0) * 2 + 1)
+        self._new.append(np.maximum(ends_ns, 0) * 2)
+        self._new_events += begins_ns.size + ends_ns.size
+        if self._new_events > NEW_EVENTS:
+            self._hold_new()
+            if self._held_events > HOLD_EVENTS:
+                self._settle(self._newest_slot - HOLD_NS // SLOT_NS)
 
     def widen(self) -> None:
         """Make one row of every two."""
@@ -73,25 +81,28 @@ class Occupancy:
         Returns:
             The number at the end of each of the first `count` rows, and the peak in each.
         """
+        self._hold_new()
         self._settle(self._newest_slot + 1)
         self._reserve(count - 1)
         level = np.cumsum(self._net[:count])
         return level, level - self._net[:count] + self._peak[:count]
 
-    def _hold(self, times_ns: Times, is_begin: int) -> None:
-        """Put events into their slots."""
-        if not times_ns.size:
+    def _hold_new(self) -> None:
+        """Put what came in since the last time into its slots, sorted."""
+        if not self._new_events:
             return
-        first, last = (max(int(time_ns), 0) // SLOT_NS for time_ns in _bounds(times_ns))
-        self._held_events += times_ns.size
+        keys = np.sort(np.concatenate(self._new), kind="stable")
+        self._new, self._new_events = [], 0
+        self._held_events += keys.size
+        first, last = (int(key) // (2 * SLOT_NS) for key in (keys[0], keys[-1]))
         self._newest_slot = max(self._newest_slot, last)
-        keys = 2 * np.maximum(times_ns, 0) + is_begin
         if first == last:
             self._hold_slot(first, keys)
             return
         slots = keys // (2 * SLOT_NS)
-        for slot in np.unique(slots).tolist():
-            self._hold_slot(slot, keys[slots == slot])
+        starts = np.flatnonzero(np.diff(slots, prepend=-1))
+        for slot, part in zip(slots[starts].tolist(), np.split(keys, starts[1:])):
+            self._hold_slot(slot, part)
 
     def _hold_slot(self, slot: int, keys: Times) -> None:
         if slot < self._first_open:
@@ -135,7 +146,3 @@ class Occupancy:
             more = np.zeros(max(size, row + 1 - size), np.int64)
             self._net = np.append(self._net, more)
             self._peak = np.append(self._peak, more)
-
-
-def _bounds(times_ns: Times) -> tuple[np.int64, np.int64]:
-    return times_ns.min(), times_ns.max()

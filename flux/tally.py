@@ -167,7 +167,7 @@ class Tally:
         if not values_ns.size:
             return
         step = int(steps[0])
-        if len(self._statuses) == 1 or (steps == step).all():
+        if (steps == step).all():
             self._latencies[name][step].record(values_ns)
         else:
             self._latencies[name].record(values_ns, steps)

@@ -16,6 +16,9 @@ from flux.series import EMPTY_SKETCH, PERCENTS, QUANTILES, ROW, Series, Sketch
 MAX_ROWS = 6 * 3600
 """Rows of a series, at the most: six hours of seconds."""
 
+MAX_WAITING = 8192
+"""Times that may wait to be counted: it is cheaper for many at once."""
+
 
 class Timeline:
     """The series of a run that is still going on."""
@@ -31,16 +34,23 @@ class Timeline:
         self._rows = np.zeros(64, ROW)
         self._used = 0
         self._sketches: dict[int, Sketch] = {}
+        self._waiting: list[tuple[str, npt.NDArray[np.int64]]] = []
+        self._waiting_times = 0
 
     def count(self, column: str, times_ns: npt.NDArray[np.int64]) -> None:
         """Count one in this column for each of these times."""
-        if not times_ns.size:
-            return
-        last = self._reach(int(times_ns.max()))
-        if last == max(int(times_ns.min()), 0) // self._width_ns:
-            self._rows[column][last] += times_ns.size
-        else:
-            np.add.at(self._rows[column], np.maximum(times_ns, 0) // self._width_ns, 1)
+        self._waiting.append((column, times_ns))
+        self._waiting_times += times_ns.size
+        if self._waiting_times > MAX_WAITING:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting, self._waiting_times = self._waiting, [], 0
+        for column in {column for column, _ in waiting}:
+            times_ns = np.concatenate([times_ns for name, times_ns in waiting if name == column])
+            if times_ns.size:
+                self._reach(int(times_ns.max()))
+                np.add.at(self._rows[column], np.maximum(times_ns, 0) // self._width_ns, 1)
 
     def add(self, time_ns: int, **amounts: int) -> None:
         """Add to the row of this time; the names are columns."""
@@ -66,15 +76,19 @@ class Timeline:
 
     def row(self, time_ns: int) -> Series:
         """The row of this time by itself; what is under way is not known yet, and 0."""
+        self._count_waiting()
         row = self._reach(time_ns)
         sketch = self._sketches.get(row, EMPTY_SKETCH)
         return Series(self._width_ns, self._rows[row : row + 1].copy(), (sketch,))
 
     def series(self) -> Series:
         """All rows, what is under way among them."""
+        self._count_waiting()
         rows = self._rows[: self._used].copy()
         rows["in_flight"], rows["peak_in_flight"] = self.requests.rows(self._used)
-        rows["users"], rows["peak_users"] = self.users.rows(self._used)
+        users, peak_users = self.users.rows(self._used)
+        # A last row whose first row is missing must not make them negative; the ledger tells of it.
+        rows["users"], rows["peak_users"] = np.maximum(users, 0), np.maximum(peak_users, 0)
         return Series(self._width_ns, rows, self._all_sketches())
 
     def _all_sketches(self) -> tuple[Sketch, ...]:

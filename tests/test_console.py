@@ -42,8 +42,8 @@ total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
 lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
 sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓
           started 598 = 596 ok + 2 failed + 0 aborted ✓
-peak      9 requests and 9 sessions under way
-statuses  200: 596, 503: 1, no response: 1
+peak      2 requests and 2 sessions under way
+statuses  200: 596, no response: 1, 503: 1
 errors    status: 1, timeout: 1
 
 files     results/result_3
@@ -55,14 +55,13 @@ def page_rows() -> list[dict[str, int]]:
     rows.append(request(flags=FAILED, status=503, error=int(ErrorCode.STATUS), bytes_in=200))
     timeout = {"status": 0, "error": int(ErrorCode.TIMEOUT), "first_byte_ns": 0}
     rows.append(request(20_000_000, 10_000_000_000, FAILED, **timeout))
-    rows += [request(flags=Flag(0), step=-1, due_ns=0)] * 0
     return [*rows, not_started(0, Flag.DROPPED), not_started(0, Flag.DROPPED)]
 
 
 def test_the_page_is_what_it_should_be() -> None:
     summary = final_of(page_rows(), planned=600)
     page = format_summary(summary, name="checkout", folder=pathlib.Path("results/result_3"))
-    assert page == PAGE.replace("peak      9 requests and 9", "peak      3 requests and 3")
+    assert page == PAGE
 
 
 @given(row_lists)
@@ -157,8 +156,15 @@ def test_rates_have_three_digits(value: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "percent", "is_known"),
-    [(1, 50, False), (2, 50, True), (99, 99, False), (100, 99, True), (999, 99.9, False)]
-    + [(1000, 99.9, True), (0, 50, False)],
+    [
+        (0, 50, False),
+        (1, 50, False),
+        (2, 50, True),
+        (99, 99, False),
+        (100, 99, True),
+        (999, 99.9, False),
+        (1000, 99.9, True),
+    ],
 )
 def test_a_percentile_of_too_few_values_is_a_dash(
     count: int, percent: float, is_known: bool

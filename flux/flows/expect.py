@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Protocol, Self, TypeVar
 
 import attrs
 import jmespath
@@ -13,6 +13,9 @@ from flux.config.rules import above
 from flux.config.structure import strict_converter
 from flux.units import Duration
 
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""How values of a flow's own are named."""
+
 
 class _Searchable(Protocol):
     def search(self, value: object) -> object:
@@ -22,6 +25,8 @@ class _Searchable(Protocol):
 @attrs.frozen
 class Pattern:
     """A regular expression, as Python's `re` reads it; it may match anywhere."""
+
+    type_text: ClassVar[str] = "a regular expression"
 
     text: str
     compiled: re.Pattern[str] = attrs.field(repr=False, eq=False)
@@ -42,16 +47,35 @@ class Pattern:
 class JsonQuery:
     """A JMESPath expression, as in `data.user.id` or `items[0].name`."""
 
+    type_text: ClassVar[str] = "a JMESPath expression, as in data.user.id or items[0].name"
+
     text: str
+    names: tuple[str, ...] | None = attrs.field(repr=False, eq=False)
+    """Where the expression is no more than names and dots, which a loop finds much faster."""
     compiled: _Searchable = attrs.field(repr=False, eq=False)
+
+    def search(self, document: object) -> object:
+        """What the expression gives; None where it makes no sense for this document."""
+        if self.names is None:
+            try:
+                return self.compiled.search(document)
+            except jmespath.exceptions.JMESPathError:
+                return None
+        for name in self.names:
+            if not isinstance(document, dict):
+                return None
+            document = document.get(name)
+        return document
 
     @classmethod
     def from_toml(cls, value: object) -> Self:
         """Read text."""
         if not isinstance(value, str):
             raise Violation("must be a JMESPath expression")
+        names = tuple(value.split("."))
+        plain = names if all(map(NAME.fullmatch, names)) else None
         try:
-            return cls(value, jmespath.compile(value))
+            return cls(value, plain, jmespath.compile(value))
         except jmespath.exceptions.JMESPathError as error:
             position = getattr(error, "lex_position", None)
             where = "" if position is None else f" (character {position + 1} makes no sense)"
@@ -63,6 +87,8 @@ class JsonQuery:
 @attrs.frozen
 class Status:
     """One status, a class of them such as "2xx", or an array of those."""
+
+    type_text: ClassVar[str] = 'a status such as 201, a class such as "2xx", or an array of those'
 
     allowed: frozenset[int]
 
@@ -79,18 +105,18 @@ def _statuses(value: object) -> range:
     if isinstance(value, str) and re.fullmatch("[1-5]xx", value):
         first = int(value[0]) * 100
         return range(first, first + 100)
-    raise Violation('must be a status such as 201, a class such as "2xx", or an array of those')
+    raise Violation(f"must be {Status.type_text}")
 
 
 Table = TypeVar("Table")
 
 
-def _short_or_table(cls: type[Table], value: object, short: str, also: str) -> dict[str, Any]:
+def _short_or_table(cls: type[Table], value: object, short: str, text: str) -> dict[str, Any]:
     """The fields of a table that may be written short, as the text of its key `short`."""
     if isinstance(value, str):
         value = {short: value}
     if not isinstance(value, dict):
-        raise Violation(f"must be text or a table with {also}")
+        raise Violation(f"must be {text}")
     made = strict_converter().structure(value, cls)
     return {field.name: getattr(made, field.name) for field in attrs.fields(cls)}  # type: ignore[arg-type]  # an attrs class
 
@@ -115,11 +141,12 @@ class _TextTable:
 class HeaderExpectation(_TextTable):
     """What a response header must be: text that it contains, or a table."""
 
+    type_text: ClassVar[str] = "text, or a table with contains, equals or matches"
+
     @classmethod
     def from_toml(cls, value: object) -> Self:
         """Read text or a table."""
-        also = "contains, equals or matches"
-        return cls(**_short_or_table(_TextTable, value, "contains", also))
+        return cls(**_short_or_table(_TextTable, value, "contains", cls.type_text))
 
 
 @attrs.frozen
@@ -141,11 +168,12 @@ class _BodyTable(_TextTable):
 class BodyExpectation(_BodyTable):
     """What a response body must be: text that it contains, or a table."""
 
+    type_text: ClassVar[str] = "text, or a table with contains, equals, matches or json"
+
     @classmethod
     def from_toml(cls, value: object) -> Self:
         """Read text or a table."""
-        also = "contains, equals, matches or json"
-        return cls(**_short_or_table(_BodyTable, value, "contains", also))
+        return cls(**_short_or_table(_BodyTable, value, "contains", cls.type_text))
 
 
 def _no_placeholders(key: str) -> Violation:
@@ -189,11 +217,9 @@ class _CaptureTable:
 class Capture(_CaptureTable):
     """What to keep of a response: a JMESPath expression, or a table."""
 
+    type_text: ClassVar[str] = "a JMESPath expression, or a table with json, header or regex"
+
     @classmethod
     def from_toml(cls, value: object) -> Self:
         """Read text or a table."""
-        return cls(**_short_or_table(_CaptureTable, value, "json", "json, header or regex"))
-
-
-NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""How values of a flow's own are named."""
+        return cls(**_short_or_table(_CaptureTable, value, "json", cls.type_text))

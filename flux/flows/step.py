@@ -4,7 +4,7 @@ import math
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 import attrs
 import cattrs
@@ -31,6 +31,8 @@ _OF_THE_CLIENT: Final = frozenset({"host", "content-length", "connection", "tran
 class Scalars:
     """Text, a number or true/false; or an array of those, for a name that is repeated."""
 
+    type_text: ClassVar[str] = "text, a number, true or false, or an array of those"
+
     texts: tuple[str, ...]
 
     @classmethod
@@ -46,7 +48,7 @@ def _scalar(value: object) -> str:
         return value
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
-    raise Violation("must be text, a number, true or false, or an array of those")
+    raise Violation(f"must be {Scalars.type_text}")
 
 
 @attrs.frozen
@@ -63,6 +65,8 @@ class _ThinkTable:
 @attrs.frozen
 class Think:
     """How long a user thinks before the next step: a duration, or { min, max }."""
+
+    type_text: ClassVar[str] = 'a duration, as in "2s", or { min = "1s", max = "3s" }'
 
     min: Duration
     max: Duration

@@ -36,21 +36,23 @@ class Values(Generic[T]):
         self._compute = compute
         self._shards = shards
         self._size = min(MOST_PER_BLOCK, max(1, BYTES_PER_BLOCK // max(1, width)))
-        self._blocks: dict[tuple[int, int], list[T]] = {}
+        self._span = self._size * shards
+        self._blocks: dict[int, list[T]] = {}
 
     def of(self, seq: int) -> T:
         """What there is for this session."""
-        turn, residue = divmod(seq, self._shards)
-        number, offset = divmod(turn, self._size)
-        block = self._blocks.get((number, residue))
+        # Blocks are known by their lowest number: seq less its distance from there.
+        offset = seq % self._span
+        if self._shards > 1:
+            offset -= offset % self._shards
+        block = self._blocks.get(seq - offset)
         if block is None:
-            block = self._open_block(number, residue)
-        return block[offset]
+            block = self._open_block(seq - offset)
+        return block[offset // self._shards]
 
-    def _open_block(self, number: int, residue: int) -> list[T]:
-        turns = np.arange(number * self._size, (number + 1) * self._size, dtype=np.int64)
-        block = self._compute(turns * self._shards + residue)
+    def _open_block(self, first: int) -> list[T]:
+        block = self._compute(np.arange(first, first + self._span, self._shards, dtype=np.int64))
         if len(self._blocks) >= BLOCKS_KEPT:
             del self._blocks[next(iter(self._blocks))]
-        self._blocks[number, residue] = block
+        self._blocks[first] = block
         return block

@@ -7,10 +7,9 @@ fails gives the error code. A body is decoded at most once, however many look in
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
-import jmespath.exceptions
 
 from flux.flows import encoding
 from flux.flows.actions import Headers, Judge
@@ -67,11 +66,7 @@ class Response:
         Raises:
             _NotJson: the body cannot be decoded.
         """
-        document = self.document
-        try:
-            return query.compiled.search(document)
-        except jmespath.exceptions.JMESPathError:
-            return None
+        return query.search(self.document)
 
 
 def decode(body: bytes) -> object:
@@ -81,13 +76,16 @@ def decode(body: bytes) -> object:
         _NotJson: it is not JSON, or nested too deep to say.
     """
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return _DECODER.decode(body.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise _NotJson from error
 
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def judge_status(

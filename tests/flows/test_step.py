@@ -88,7 +88,7 @@ ONE = "must have exactly one of get, post, put, patch, delete, head, options and
         ('get = "/"\ncapture = { a = {} }', "capture.a must have one of json, header and regex"),
         (
             'get = "/"\ncapture = { a = 5 }',
-            "capture.a must be text or a table with json, header or regex",
+            "capture.a must be a JMESPath expression, or a table with json, header or regex",
         ),
         (
             'get = "/"\ncapture = { a = { json = "a", header = "b" } }',
@@ -116,7 +116,7 @@ ONE = "must have exactly one of get, post, put, patch, delete, head, options and
         ),
         (
             'get = "/"\nexpect = { header = { a = 1 } }',
-            "expect.header.a must be text or a table with contains, equals or matches",
+            "expect.header.a must be text, or a table with contains, equals or matches",
         ),
         (
             'get = "/"\nexpect = { body = { matchs = "x" } }',

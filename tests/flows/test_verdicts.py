@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux.flows.actions import Send
+from flux.flows.expect import JsonQuery
 from flux.flows.options import FlowOptions
 from flux.flows.verdicts import judge_status, judge_userflux, same
 from flux.schemas import ErrorCode
@@ -109,7 +110,8 @@ def test_the_first_expectation_that_fails_gives_the_error(
     expect: str, response: tuple[Any, ...], error: ErrorCode
 ) -> None:
     (plan,) = flow_of(f'get = "/"\nexpect = {{ {expect} }}').plans
-    status, headers, body, latency_ns = (*response, *(200, {}, b"", 0)[len(response) :])
+    rest: tuple[Any, ...] = (200, {}, b"", 0)
+    status, headers, body, latency_ns = response + rest[len(response) :]
     assert plan.judge(status, headers, body, latency_ns) is error
     assert plan.wants_headers == ("header" in expect)
     assert plan.wants_body == ("body" in expect)
@@ -148,6 +150,14 @@ def test_a_capture_keeps_text_or_fails(
     send = session.send(result)
     assert isinstance(send, Send)
     assert send.values == (value.encode(),)
+
+
+@pytest.mark.parametrize("document", [{"a": {"b": 1}}, {"a": [1]}, {"a": None}, [], 5, "a", None])
+@pytest.mark.parametrize("text", ["a", "a.b", "a.b.c", "x"])
+def test_names_and_dots_give_what_jmespath_gives(text: str, document: object) -> None:
+    query = JsonQuery.from_toml(text)
+    assert query.names is not None
+    assert query.search(document) == query.compiled.search(document)
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=2)

@@ -170,7 +170,8 @@ async def test_the_stall_is_in_the_series_where_it_happened() -> None:
 
 
 async def test_a_step_that_the_run_does_not_have_is_an_error() -> None:
-    with pytest.raises(IndexError, match="step must be from 0 to 2, got 3"):
+    wanted = pytest.RaisesExc(IndexError, match="step must be from 0 to 2, got 3")
+    with pytest.RaisesGroup(wanted):
         await run_collector(Collect(), make_context(), [as_rows([request(step=3)])])
 
 

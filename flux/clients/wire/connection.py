@@ -107,8 +107,8 @@ class Connection:
         opened.setblocking(False)
         if family != getattr(socket, "AF_UNIX", None):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.pool.loop.settings.source_address is not None:
-                opened.bind((self.pool.loop.settings.source_address, 0))
+            if self.pool.sessions.settings.source_address is not None:
+                opened.bind((self.pool.sessions.settings.source_address, 0))
         number = opened.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
         if number not in _UNDER_WAY:
             raise OSError(number, "connect")
@@ -254,7 +254,7 @@ class Connection:
                     self.visit = None
                     self.pool.release(self)
                     body = data[head_bytes:] if step.wants_body else None
-                    self.pool.loop.complete(visit, head, body, now_ns)
+                    self.pool.sessions.complete(visit, head, body, now_ns)
                     return
                 if missing_bytes > 0:
                     self._count(head, data[head_bytes:], step.wants_body)
@@ -282,7 +282,7 @@ class Connection:
             if counted.feed(data):
                 self._counted = None
                 self._let_go(is_reusable=not counted.has_surplus)
-                self.pool.loop.complete(visit, counted.head, counted.body(), now_ns)
+                self.pool.sessions.complete(visit, counted.head, counted.body(), now_ns)
             return
         reader = self._reader
         if reader is None:
@@ -299,21 +299,21 @@ class Connection:
 
     def _complete(self, visit: Visit, reader: ResponseReader, now_ns: int) -> None:
         """Hand on what the parser made of the response."""
-        step, loop = visit.step, self.pool.loop
+        step, sessions = visit.step, self.pool.sessions
         head = reader.head(step.wants_headers)
         body = reader.body()
         is_reusable = reader.keeps_alive and not reader.has_surplus and self._unsent is None
         raw = reader.raw_head() if is_reusable else None
-        is_special = loop.is_special(head[0], reader)
+        is_special = sessions.is_special(head[0], reader)
         if raw is not None and not is_special and not step.is_head:
             keep(step.heads, raw, head)
         if step.is_head:
             self._reader = None  # its parser still waits for a body
         reader.fed_bytes = 0
         self._let_go(is_reusable=is_reusable)
-        if is_special and loop.take_special(visit, head[0], reader):
+        if is_special and sessions.take_special(visit, head[0], reader):
             return
-        loop.complete(visit, head, body, now_ns)
+        sessions.complete(visit, head, body, now_ns)
 
     def _let_go(self, *, is_reusable: bool) -> None:
         """The response is complete: be there for another request, or close."""
@@ -371,7 +371,7 @@ class Connection:
         )
         self.close()
         if visit is not None:
-            self.pool.loop.lose(visit, code, is_stale=is_stale)
+            self.pool.sessions.lose(visit, code, is_stale=is_stale)
 
     def close(self) -> None:
         """Give the socket back; what it carries is the caller's to deal with."""

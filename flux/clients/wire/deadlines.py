@@ -1,11 +1,11 @@
 """Time limits that cost next to nothing per request.
 
-Theory of operation. Nearly every request ends long before its limit, so a limit must be cheap to set
-and free to lift. What is watched is therefore not the request but what carries it, a connection,
-which makes thousands of requests within one limit. It is put into a bucket once; when the bucket's
-time has come, it is asked for its current deadline: none, and it is let go; a later one, and it
-moves to that bucket; passed, and it is told. A request only compares its deadline with the time
-its connection is watched for already, and asks again only if that is later.
+Theory of operation. Nearly every request ends long before its limit, so a limit must be cheap to
+set and free to lift. What is watched is therefore not the request but what carries it, a
+connection, which makes thousands of requests within one limit. It is put into a bucket once; when
+the bucket's time has come, it is asked for its current deadline: none, and it is let go; a later
+one, and it moves to that bucket; passed, and it is told. A request only compares its deadline with
+the time its connection is watched for already, and asks again only if that is later.
 
 A deadline is noticed up to one bucket late.
 """

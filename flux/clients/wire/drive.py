@@ -3,6 +3,8 @@
 import trio
 
 from flux.clients.wire.loop import Loop
+from flux.clients.wire.models import Model
+from flux.clients.wire.sessions import Sessions
 from flux.clients.wire.settings import WireSettings
 from flux.clients.work import Work
 from flux.control import cancelled_by
@@ -13,21 +15,24 @@ async def drive(work: Work, settings: WireSettings) -> None:
     """Run every session that is due, and return when all of them have ended."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(work.log.keep_flushing)
-        loop = Loop(work, settings, nursery)
+        loop = Loop(work.context.run.clock)
         try:
-            nursery.start_soon(_dispatch, work, loop)
-            nursery.start_soon(_abort_when_told, work, loop)
-            await loop.run()
+            sessions = Sessions(work, settings, loop, nursery)
+            try:
+                nursery.start_soon(_dispatch, work, loop, sessions.model)
+                nursery.start_soon(_abort_when_told, work, loop, sessions.model)
+                await loop.run(sessions.model)
+            finally:
+                sessions.abort()
+                sessions.close()
         finally:
-            loop.abort()
             loop.close()
         nursery.cancel_scope.cancel()
     await work.log.flush()
 
 
-async def _dispatch(work: Work, loop: Loop) -> None:
+async def _dispatch(work: Work, loop: Loop, model: Model) -> None:
     """Hand the inbox on until it ends or the run is stopped, then drain."""
-    model = loop.model
     async with cancelled_by(work.context.run.control.stopping), cancelled_by(model.is_over):
         async for batch in work.inbox:
             model.feed(batch)
@@ -44,7 +49,7 @@ async def _dispatch(work: Work, loop: Loop) -> None:
     loop.drain(loop.now_ns() + work.context.run.drain_ns)
 
 
-async def _abort_when_told(work: Work, loop: Loop) -> None:
+async def _abort_when_told(work: Work, loop: Loop, model: Model) -> None:
     await work.context.run.control.aborting.wait()
-    loop.model.stop(loop.now_ns())
+    model.stop(loop.now_ns())
     loop.finish()

@@ -1,8 +1,8 @@
 """Requests as bytes: what a step's request always says is encoded once, the rest by one format.
 
-A plan becomes a single %-format over its values, so that making a request is one operation in C. Its
-values come in the order target, headers, body; between those of the head and those of the body the
-length of the body is put, as far as it is not constant itself.
+A plan becomes a single %-format over its values, so that making a request is one operation in C.
+Its values come in the order target, headers, body; between those of the head and those of the body
+the length of the body is put, as far as it is not constant itself.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -5,7 +5,6 @@ session has ended. Neither starts more than a few at a time, so that responses d
 """
 
 from collections import deque
-from heapq import heappush
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -17,6 +16,7 @@ from flux.schemas import Flag, Rows
 
 if TYPE_CHECKING:
     from flux.clients.wire.loop import Loop
+    from flux.clients.wire.sessions import Sessions
 
 _BURST = 16
 """Sessions started before responses are looked at again."""
@@ -61,8 +61,8 @@ class Model(Protocol):
 class OpenModel:
     """Sessions start when they are due, whatever became of earlier ones."""
 
-    def __init__(self, loop: "Loop", work: Work) -> None:
-        self._loop = loop
+    def __init__(self, sessions: "Sessions", work: Work) -> None:
+        self._sessions = sessions
         self._log = work.log
         self._most = work.limits.max_in_flight
         self._drops = work.limits.on_late == "drop"
@@ -122,7 +122,7 @@ class OpenModel:
         self.running += 1
         self.live.add(visit)
         # Whatever was due while there was no place has waited for one, if only behind others.
-        self._loop.start(visit, seq, due_ns, _HELD if due_ns <= self._blocked_ns else 0)
+        self._sessions.start(visit, seq, due_ns, _HELD if due_ns <= self._blocked_ns else 0)
 
     def _take(self) -> int:
         seq = self._seqs[self._index]
@@ -177,7 +177,10 @@ class OpenModel:
 class ClosedModel:
     """Users run the flow again and again, from when they join until they leave."""
 
-    def __init__(self, loop: "Loop", work: Work, iterations: Iterations) -> None:
+    def __init__(
+        self, sessions: "Sessions", loop: "Loop", work: Work, iterations: Iterations
+    ) -> None:
+        self._sessions = sessions
         self._loop = loop
         self._iterations = iterations
         self._seed = work.context.run.seed
@@ -242,7 +245,7 @@ class ClosedModel:
             return
         self._begun += 1
         visit.began_ns = self._loop.now_ns()
-        self._loop.start(visit, seq, visit.began_ns, 0)
+        self._sessions.start(visit, seq, visit.began_ns, 0)
 
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A user has finished the flow: another one follows after a rest."""

@@ -36,7 +36,7 @@ class Poller(Protocol):
     """By file descriptor."""
     armed_ns: int
     """The time it will wake up at; 0: none."""
-    poll: Callable[[float, int], list[tuple[int, int]]]
+    poll: Callable[..., list[tuple[int, int]]]
     """(seconds to wait at the most, events at the most) to (descriptor, mask) of each event."""
 
     def add(self, fd: int, handler: Handler, mask: int) -> None:
@@ -60,7 +60,7 @@ class Poller(Protocol):
 
 def open_poller() -> Poller:
     """The best there is on this system."""
-    if sys.platform == "linux":
+    if hasattr(select, "epoll"):
         return EpollPoller()
     return SelectPoller()
 
@@ -72,7 +72,7 @@ class EpollPoller:
         self._epoll = select.epoll()
         self.handlers: dict[int, Handler] = {}
         self.armed_ns = 0
-        self.poll = self._epoll.poll
+        self.poll: Callable[..., list[tuple[int, int]]] = self._epoll.poll
         self._timer = _open_timer()
         self.add(self._timer.fd, self._on_timer, READABLE)
 
@@ -120,6 +120,7 @@ class SelectPoller:
         self._selector.register(self._anchor, selectors.EVENT_READ)
         self.handlers: dict[int, Handler] = {}
         self.armed_ns = 0
+        self.poll: Callable[..., list[tuple[int, int]]] = self._poll
 
     def add(self, fd: int, handler: Handler, mask: int) -> None:
         """Begin to watch a descriptor."""
@@ -140,7 +141,7 @@ class SelectPoller:
         """Wake up at that time of `time.perf_counter_ns`, not at the one set before."""
         self.armed_ns = at_ns
 
-    def poll(self, timeout_s: float, max_events: int) -> list[tuple[int, int]]:
+    def _poll(self, timeout_s: float, max_events: int) -> list[tuple[int, int]]:
         """Wait that long, or until the armed time, at the most."""
         if self.armed_ns:
             timeout_s = min(timeout_s, max(0, self.armed_ns - time.perf_counter_ns()) / 1e9)

@@ -1,9 +1,9 @@
 """The connections to one origin: bounded, reused last in, first out, never stampeding.
 
-A request that finds no idle connection waits, and one more connection is opened as long as there are
-more requests waiting than connections being opened. Which connection serves it is decided by which
-is ready first, one that was opened or one that another request has done with. So a target that
-slows down does not meet a burst of connections that nobody needs any more: at the most
+A request that finds no idle connection waits, and one more connection is opened as long as there
+are more requests waiting than connections being opened. Which connection serves it is decided by
+which is ready first, one that was opened or one that another request has done with. So a target
+that slows down does not meet a burst of connections that nobody needs any more: at the most
 `max_connecting` are under way, and at the most `max_connections` exist.
 
 Reusing the last one in keeps a few connections busy and lets the rest grow old, which is what
@@ -23,7 +23,7 @@ from flux.clients.wire.visit import Visit
 from flux.schemas import ErrorCode, Flag
 
 if TYPE_CHECKING:
-    from flux.clients.wire.loop import Loop
+    from flux.clients.wire.sessions import Sessions
 
 _NEW_CONNECTION = int(Flag.NEW_CONNECTION)
 
@@ -31,8 +31,9 @@ _NEW_CONNECTION = int(Flag.NEW_CONNECTION)
 class Pool:
     """Connections to one origin, and the requests that wait for one."""
 
-    def __init__(self, loop: "Loop", origin: Origin, where: tuple[str, int] | str) -> None:
-        self.loop = loop
+    def __init__(self, sessions: "Sessions", origin: Origin, where: tuple[str, int] | str) -> None:
+        self.sessions = sessions
+        self.loop = sessions.loop
         self.origin = origin
         self.idle: list[Connection] = []
         """Ready for a request, the last one used at the end; some may have been closed since."""
@@ -42,15 +43,15 @@ class Pool:
         self.watched_ns = NEVER_NS
         self._where = where
         self._opening: set[Connection] = set()
-        self._most = loop.settings.max_connections
-        self._most_opening = loop.settings.max_connecting
-        self._spare = loop.settings.spare_connections
+        self._most = sessions.settings.max_connections
+        self._most_opening = sessions.settings.max_connecting
+        self._spare = sessions.settings.spare_connections
         self._context: ssl.SSLContext | None = None
         self._session: ssl.SSLSession | None = None
         if origin.is_secure:
-            self._context = loop.ssl_context()
+            self._context = sessions.ssl_context()
             # An origin reached by a redirect has its own name; the override is for the target.
-            override = loop.settings.server_name if origin == loop.settings.origin else None
+            override = sessions.settings.server_name if origin == sessions.settings.origin else None
             self._server_name = override or origin.host
 
     # Requests
@@ -110,7 +111,7 @@ class Pool:
         if isinstance(self._where, str):
             self._connect(connection, [(socket.AF_UNIX, self._where)], ErrorCode.NONE)
             return
-        self.loop.resolve(
+        self.sessions.resolver.resolve(
             *self._where, lambda addresses, code: self._connect(connection, addresses, code)
         )
 
@@ -139,7 +140,7 @@ class Pool:
 
     def keep_session(self, opened: socket.socket | None) -> None:
         """Resume the TLS session of this connection on those to come."""
-        if isinstance(opened, ssl.SSLSocket) and self.loop.settings.tls.resume:
+        if isinstance(opened, ssl.SSLSocket) and self.sessions.settings.tls.resume:
             session = opened.session
             if session is not None and session.has_ticket:
                 self._session = session
@@ -147,7 +148,7 @@ class Pool:
     def prefer(self, address: Address) -> None:
         """This address works."""
         if not isinstance(self._where, str):
-            self.loop.prefer(*self._where, address)
+            self.sessions.resolver.prefer(*self._where, address)
 
     def on_opened(self, connection: Connection) -> None:
         """A connection is ready for its first request."""
@@ -172,7 +173,7 @@ class Pool:
     def fail_one(self, code: ErrorCode) -> None:
         """A connection could not be opened: fail the one that has waited longest."""
         if self.waiting:
-            self.loop.lose(self.waiting.popleft(), code, is_stale=False)
+            self.sessions.lose(self.waiting.popleft(), code, is_stale=False)
 
     def current_deadline_ns(self) -> int:
         """When the first of those waiting must be done."""
@@ -195,7 +196,7 @@ class Pool:
         is_connecting = any(not one.connect_ns for one in self._opening)
         code = ErrorCode.CONNECT_TIMEOUT if is_connecting else ErrorCode.TIMEOUT
         for visit in expired:
-            self.loop.lose(visit, code, is_stale=False)
+            self.sessions.lose(visit, code, is_stale=False)
 
     def close(self) -> None:
         """Close all connections."""

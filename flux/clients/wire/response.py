@@ -1,4 +1,4 @@
-"""Reading responses: the general way over httptools, and the short one when only counting is left."""
+"""Reading responses: the general way over httptools, and counting where that is enough."""
 
 import httptools
 

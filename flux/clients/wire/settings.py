@@ -57,7 +57,7 @@ class WireSettings:
     """TLS name (SNI and certificate); None: the host."""
     source_address: str | None = None
     """Local address to connect from; None: the system's choice."""
-    tls: TlsOptions = TlsOptions()
+    tls: TlsOptions = attrs.field(factory=TlsOptions)
     """Used where the scheme is https."""
     ssl_context: ssl.SSLContext | None = None
     """Used in place of `tls` when given."""

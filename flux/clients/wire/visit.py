@@ -25,6 +25,7 @@ class Visit:
         "due_ns",
         "first_byte_ns",
         "flags",
+        "is_in_flight",
         "is_leaving",
         "jar",
         "redirects",
@@ -32,12 +33,14 @@ class Visit:
         "rest_number",
         "retries",
         "seq",
-        "step",
         "start_ns",
+        "step",
         "tls_ns",
         "user",
     )
 
+    step: Step
+    """Of the last request."""
     actions: Session
     advance: "Callable[[Result | None], Action]"
     """The session's `send`."""
@@ -57,8 +60,8 @@ class Visit:
         self.body_bytes = 0
         self.request = b""
         """What is sent, kept for a retry or a redirect."""
-        self.step: Step | None = None
-        """Of the request under way; None during a pause."""
+        self.is_in_flight = False
+        """True while a request is under way, False during a pause."""
         self.connection: Connection | None = None
         """What carries the request under way; None while it waits for one."""
         self.jar: CookieJar | None = None

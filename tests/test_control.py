@@ -1,0 +1,61 @@
+"""Live control: what the pacer multiplies the level by, and how a run is told to end."""
+
+import pytest
+import trio
+
+from flux.control import Control, Spike, cancelled_by
+
+
+@pytest.mark.parametrize(
+    ("at_s", "factor"),
+    [(-0.1, 1), (0, 1), (1.5, 2), (3, 3), (9, 1), (100, 1)],
+)
+def test_a_spike_rises_for_a_third_and_falls_for_two(at_s: float, factor: float) -> None:
+    spike = Spike(start_ns=0, factor=3.0, duration_ns=9 * 10**9)
+    assert spike.factor_at(int(at_s * 1e9)) == pytest.approx(factor)
+
+
+def test_a_spike_ends_without_a_jump() -> None:
+    spike = Spike(start_ns=0, factor=3.0, duration_ns=10**9)
+    assert spike.factor_at(10**9 - 1) == pytest.approx(1, abs=1e-6)
+
+
+def test_pause_wins_over_scale_and_spike() -> None:
+    control = Control(scale=2.0)
+    control.start_spike(0, 3.0, 3 * 10**9)
+    assert control.factor_at(10**9) == pytest.approx(6.0)
+    control.pause()
+    assert control.factor_at(10**9) == 0
+    control.resume()
+    assert control.factor_at(5 * 10**9) == 2.0
+
+
+def test_aborting_is_stopping_too() -> None:
+    control = Control()
+    control.stop()
+    assert (control.stopping.is_set(), control.aborting.is_set()) == (True, False)
+    control = Control()
+    control.abort()
+    assert (control.stopping.is_set(), control.aborting.is_set()) == (True, True)
+
+
+async def test_a_set_event_cancels_the_block_and_no_more(autojump_clock: trio.abc.Clock) -> None:
+    event = trio.Event()
+
+    async def set_later() -> None:
+        await trio.sleep(1)
+        event.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(set_later)
+        async with cancelled_by(event):
+            await trio.sleep(10)
+        assert trio.current_time() == pytest.approx(1)
+        await trio.sleep(1)
+    assert trio.current_time() == pytest.approx(2)
+
+
+async def test_an_event_that_is_never_set_changes_nothing(autojump_clock: trio.abc.Clock) -> None:
+    async with cancelled_by(trio.Event()):
+        await trio.sleep(3)
+    assert trio.current_time() == pytest.approx(3)

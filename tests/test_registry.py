@@ -1,0 +1,71 @@
+"""Stages are found by entry point, loaded late, and blamed with their package."""
+
+import importlib.metadata
+from collections.abc import Iterator
+
+import pytest
+
+from flux.errors import FluxError
+from flux.registry import GROUP, find_stages, load_stage
+
+
+class Package:
+    """Just enough of a distribution."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.version = "1.0"
+
+
+def point(name: str, value: str, package: str) -> importlib.metadata.EntryPoint:
+    bare = importlib.metadata.EntryPoint(name, value, GROUP)
+    bound: importlib.metadata.EntryPoint = bare._for(Package(package))  # type: ignore[attr-defined]  # as importlib itself ties the two
+    return bound
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[importlib.metadata.EntryPoint]]:
+    points: list[importlib.metadata.EntryPoint] = []
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: points)
+    yield points  # noqa: PT022  # the patch is undone after the test
+
+
+def test_built_in_stages_register_like_plug_ins() -> None:
+    stages = find_stages()
+    assert {"constant", "exponential", "ramp", "http", "collect", "json", "csv"} <= set(stages)
+    assert {entry.package for entry in stages.values()} == {"userflux"}
+
+
+def test_a_stage_that_is_not_there_gets_a_hint() -> None:
+    with pytest.raises(FluxError, match=r"there is no stage 'expnential'\n.*'exponential'"):
+        load_stage("expnential")
+
+
+def test_two_packages_with_one_name_are_both_named(
+    installed: list[importlib.metadata.EntryPoint],
+) -> None:
+    installed += [point("ramp", "a.b:C", "flux-a"), point("ramp", "d.e:F", "flux-b")]
+    with pytest.raises(FluxError, match=r"'ramp': flux-a \(a\.b:C\) and flux-b \(d\.e:F\)"):
+        find_stages()
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        ("no.such.module:X", r"'odd' of package flux-a cannot be imported: No module"),
+        ("flux.units:Nothing", r"'odd' of package flux-a cannot be imported: .*Nothing"),
+        ("flux.units:UnitError", "must be an attrs class"),
+        ("flux.stage:Shard", "is no stage: .* has none of produce, run and consume"),
+    ],
+)
+def test_a_plug_in_that_does_not_load_is_named(
+    value: str, match: str, installed: list[importlib.metadata.EntryPoint]
+) -> None:
+    installed.append(point("odd", value, "flux-a"))
+    with pytest.raises(FluxError, match=match):
+        load_stage("odd")
+
+
+def test_listing_imports_nothing(installed: list[importlib.metadata.EntryPoint]) -> None:
+    installed.append(point("odd", "no.such.module:X", "flux-a"))
+    assert find_stages()["odd"].target == "no.such.module:X"
