@@ -4,11 +4,11 @@ Nothing is shown that the data cannot say: a percentile needs at least one value
 of fewer than 100 requests is a dash, and a latency that was never measured is a dash too.
 """
 
-import pathlib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from flux.histogram import Histogram
+from flux.stage import Run
 from flux.summary import StepSummary, Summary
 from flux.units import Duration
 
@@ -17,18 +17,17 @@ NAME_WIDTH = 20
 _UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"))
 
 
-def format_summary(summary: Summary, *, name: str, folder: pathlib.Path | None = None) -> str:
+def format_summary(summary: Summary, run: Run) -> str:
     """The whole page about a run, ending in a line break.
 
     Args:
         summary: of the whole run.
-        name: the pipeline's name.
-        folder: where the run's files are, if it kept any.
+        run: for its name, seed and shard, and for where its files are.
     """
     shown = list(summary.steps) if len(summary.steps) == 1 else [*summary.steps, summary.total]
     verdict = "valid" if summary.is_valid else "INVALID"
     lines = [
-        _title(f"{name}   {_seconds(summary.duration_s)}", verdict),
+        _title(_head(summary, run), verdict),
         "",
         *_count_table(shown, summary.duration_s),
         "",
@@ -38,21 +37,20 @@ def format_summary(summary: Summary, *, name: str, folder: pathlib.Path | None =
         "",
         *_verdict(summary),
     ]
-    if folder is not None:
-        lines += [*_field("files", str(folder))]
+    if run.folder is not None:
+        lines += _field("files", str(run.folder))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def format_progress(summary: Summary) -> str:
     """One line about an interval, without a line break."""
     total = summary.total
-    opened = "-" if summary.open_sessions is None else str(summary.open_sessions)
-    response = total.response
+    opened = "-" if summary.open_sessions is None else f"{summary.open_sessions:,}"
+    p50, p99 = (format_percentile(total.response, percent) for percent in (50, 99))
     return (
-        f"{_seconds(summary.end_ns / 1e9):>8}  {format_count(summary.rate_per_s):>7}/s  "
-        f"ok {total.successes}  failed {total.failures}  "
-        f"p50 {format_percentile(response, 50)}  p99 {format_percentile(response, 99)}  "
-        f"max {format_ns(response.max_ns) if response.count else '-'}  open {opened}"
+        f"{_seconds(summary.end_ns / 1e9):>7} {format_count(summary.rate_per_s):>8}/s  "
+        f"ok {total.successes:>6}  failed {total.failures:>4}  "
+        f"p50 {p50:>7}  p99 {p99:>7}  open {opened:>4}"
     )
 
 
@@ -90,7 +88,13 @@ def _seconds(seconds: float) -> str:
 
 
 def _title(left: str, right: str) -> str:
-    return f"{_cut(left, WIDTH - len(right) - 2):<{WIDTH - len(right)}}{right}"
+    return f"{left:<{WIDTH - len(right)}}{right}"
+
+
+def _head(summary: Summary, run: Run) -> str:
+    shard = f"   shard {run.shard}" if run.shard.count > 1 else ""
+    facts = f"   {_seconds(summary.duration_s)}   seed {run.seed}{shard}"
+    return _cut(run.name, WIDTH - len(facts) - 10) + facts
 
 
 def _cut(text: str, width: int) -> str:
@@ -135,8 +139,9 @@ def _facts(summary: Summary) -> Iterator[str]:
     yield from _field("lag", _lag(summary))
     yield from _field("sessions", _law(summary.sessions.arrivals_equation(), summary))
     yield from _field("", _law(summary.sessions.sessions_equation(), summary))
-    peaks = f"{summary.peak_in_flight:,} requests and {summary.peak_users:,} sessions under way"
-    yield from _field("peak", peaks)
+    if summary.is_final:
+        requests, users = summary.peak_in_flight, summary.peak_users
+        yield from _field("peak", f"{requests:,} requests and {users:,} sessions under way")
     yield from _field("statuses", _listed(total.statuses, {0: "no response"}))
     yield from _field("errors", _listed(total.errors, {}))
     if summary.skipped_steps:

@@ -118,7 +118,7 @@ def _without_none(kind: Any) -> Any:
 def _table_class(kind: Any) -> type | None:
     if get_origin(kind) is tuple:
         kind = strip_annotations(get_args(kind)[0])[0]
-    if hasattr(kind, "from_toml") or not isinstance(kind, type):
+    if hasattr(kind, "from_toml") or hasattr(kind, "from_file") or not isinstance(kind, type):
         return None
     return kind if attrs.has(kind) else None
 
@@ -128,7 +128,8 @@ def _default(field: "attrs.Attribute[Any]") -> str | None:
         return None
     if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]  # Factory is a class at run time
         return ""
-    return _toml(field.default)
+    # A table that is made when absent: its own keys say what is in it.
+    return "" if attrs.has(type(field.default)) else _toml(field.default)
 
 
 def _toml(value: Any) -> str:

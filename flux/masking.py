@@ -39,8 +39,9 @@ _SCHEME = re.compile(rf"\s*(?:(?:{_SCHEMES})(?:\s+|$))?", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)[^{}]*\}")
 _DRAWN = re.compile(r"(?:(?<![\w.-])[\w.-]+=\s*)?\{\{.*?\}\}", re.DOTALL)
 
-# Each pattern may begin only where a word does: else a long word would be read again and again.
-_KEY = rf"(?<![\w.-])(?P<key>[\w.-]*?(?:{_WORDS})[\w.-]*|(?:{_WHOLE_WORDS})(?![\w.-]))"
+# A key may begin only where a word does, and is taken whole: else a long word would be read again
+# and again.
+_KEY = rf"(?<![\w.-])(?P<key>(?>[\w.-]*?(?:{_WORDS})[\w.-]*+)|(?:{_WHOLE_WORDS})(?![\w.-]))"
 _ASSIGNED = re.compile(
     _KEY + r"\\?[\"']?\s*[=:]\s*"
     r"(?:\\?\"(?P<double>(?:\{\{.*?\}\}|\\[^\"]|[^\"\\])*)"
@@ -111,9 +112,11 @@ def hide(text: str, secrets: Collection[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= len(HIDDEN) + 1:
             text = text.replace(secret, HIDDEN)
-    for _, start, end in reversed(list(_within(text))):
-        text = text[:start] + HIDDEN + text[end:]
-    return text
+    shown, reached = [], 0
+    for _, start, end in _within(text):
+        shown += [text[reached:start], HIDDEN]
+        reached = end
+    return "".join((*shown, text[reached:]))
 
 
 def replace_secrets(text: str, references: Mapping[str, str]) -> str:

@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from flux.config.document import Document, finish, parse, read_text
 from flux.config.locate import Path
 from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
@@ -46,8 +48,10 @@ def load(
     if file.suffix in (".yml", ".yaml"):
         from flux.flows.userflux import read_script, to_document  # needs PyYAML, few pipelines do
 
-        values = to_document(read_script(text, str(file)))
+        script = read_script(text, str(file))
+        values = to_document(script)
         document = finish(values, {}, "", str(file), file.parent, overrides, environment)
+        document = attrs.evolve(document, warnings=script.warnings)
     else:
         document = parse(text, str(file), file.parent, overrides=overrides, environment=environment)
     return compile_document(document, default_name=file.stem)

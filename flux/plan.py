@@ -154,6 +154,8 @@ def make_plan(
     record = _Record(executor.accepts is ROSTER, take)
     recorded = attrs.evolve(chain[-1], stage=_Recorded(chain[-1].stage, record))
     result = trio.run(run_pipeline, attrs.evolve(pipeline, nodes=(*chain[:-1], recorded)), run)
+    if record.take_error is not None:
+        raise record.take_error  # no stage is to blame
     if result.failures:
         raise result.failures[0]
     return Plan(
@@ -187,6 +189,8 @@ class _Record:
     last_due_ns: int | None = None
     reached: int = 0
     """Which batch of the demand the arrivals have reached."""
+    take_error: Exception | None = None
+    """What `take` raised; nothing is planned after it."""
 
     def add_demand(self, rows: Rows) -> None:
         """Note a batch that the pacer is about to turn into arrivals."""
@@ -204,7 +208,6 @@ class _Record:
             self.per_row[self.reached] += np.diff(inner, prepend=0, append=len(due_ns))
             self.first_due_ns = int(due_ns[0]) if self.first_due_ns is None else self.first_due_ns
             self.last_due_ns = int(due_ns[-1])
-        self.take(rows)
 
 
 @attrs.frozen
@@ -249,6 +252,12 @@ class _Recorded:
             nursery.start_soon(pace)
             async for rows in from_pacer:
                 self.record.add_arrivals(rows)
+                try:
+                    self.record.take(rows)
+                except Exception as error:
+                    self.record.take_error = error
+                    nursery.cancel_scope.cancel()
+                    return
 
 
 def _bends(demand: Rows) -> npt.NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Lets demand through just ahead of the clock, under live control.
 
-Everything above is computed as early as it likes; what is released here can no longer be changed. So
-rows pass one by one, two ticks before they begin, with the level multiplied by what the control says
-at that moment. In a plan there is no clock: batches pass whole.
+Everything above is computed as early as it likes; what is released here can no longer be changed.
+So rows pass one by one, two ticks before they begin, with the level multiplied by what the control
+says at that moment. In a plan there is no clock: batches pass whole.
 """
 
 from collections.abc import AsyncIterator

@@ -26,10 +26,10 @@ def session_document(pipeline: Pipeline, seed: int) -> dict[str, Any]:
 
 
 def _repeatable(node: Node, table: dict[str, Any]) -> dict[str, Any]:
-    flow = getattr(node.stage, "flow", None)
-    if "flow" in table and hasattr(flow, "tables"):
+    tables = getattr(getattr(node.stage, "flow", None), "tables", None)
+    if tables is not None:
         table.pop("flow")
-        table["step"] = [dict(step) for step in flow.tables]
+        table["step"] = [dict(step) for step in tables]
     absolute: dict[str, Any] = _with_absolute_files(table, node.stage)
     return absolute
 

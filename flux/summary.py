@@ -120,14 +120,21 @@ class Summary:
         return self.total.requests / self.duration_s if self.duration_s > 0 else 0.0
 
     @property
-    def peak_in_flight(self) -> int:
-        """The most requests that were under way at once; of merged shards, at most that many."""
-        return int(self.series.rows["peak_in_flight"].max(initial=0))
+    def peak_in_flight(self) -> int | None:
+        """The most requests under way at once; None until the end of the run.
+
+        A request is known once it is over, so an interval cannot tell; see `open_sessions`. Of
+        merged shards it is an upper bound.
+        """
+        return self._peak("peak_in_flight")
 
     @property
-    def peak_users(self) -> int:
-        """The most sessions that were under way at once; of merged shards, at most that many."""
-        return int(self.series.rows["peak_users"].max(initial=0))
+    def peak_users(self) -> int | None:
+        """The most sessions under way at once; None until the end, and of shards a bound, too."""
+        return self._peak("peak_users")
+
+    def _peak(self, column: str) -> int | None:
+        return int(self.series.rows[column].max(initial=0)) if self.is_final else None
 
     @property
     def is_valid(self) -> bool:

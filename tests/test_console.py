@@ -18,13 +18,22 @@ from flux.console import (
 )
 from flux.histogram import Histogram
 from flux.schemas import ErrorCode, Flag
+from flux.stage import Run, Shard
 from flux.summary import Finding
 from flux.validity import find
-from tests.outcomes import as_rows, collect_all, final_of, not_started, request, row_lists
+from tests.outcomes import (
+    as_rows,
+    collect_all,
+    final_of,
+    make_context,
+    not_started,
+    request,
+    row_lists,
+)
 
 FAILED = Flag.FIRST | Flag.LAST
 PAGE = """\
-checkout   10s                                                             valid
+checkout   10s   seed 7                                                    valid
 
                         requests          ok      failed      rate/s    received
 login                        598         596           2        59.8     59.8 kB
@@ -50,6 +59,10 @@ files     results/result_3
 """
 
 
+def run_of(folder: pathlib.Path | None = None) -> Run:
+    return make_context(folder=folder).run
+
+
 def page_rows() -> list[dict[str, int]]:
     rows = [request(number * 16_000_000, bytes_in=100) for number in range(596)]
     rows.append(request(flags=FAILED, status=503, error=int(ErrorCode.STATUS), bytes_in=200))
@@ -60,7 +73,7 @@ def page_rows() -> list[dict[str, int]]:
 
 def test_the_page_is_what_it_should_be() -> None:
     summary = final_of(page_rows(), planned=600)
-    page = format_summary(summary, name="checkout", folder=pathlib.Path("results/result_3"))
+    page = format_summary(summary, run_of(folder=pathlib.Path("results/result_3")))
     assert page == PAGE
 
 
@@ -68,53 +81,52 @@ def test_the_page_is_what_it_should_be() -> None:
 def test_no_line_is_wider_than_eighty_columns(rows: list[dict[str, int]]) -> None:
     summary = final_of(rows, planned=len(rows))
     summary = attrs.evolve(summary, findings=find(summary))
-    page = format_summary(summary, name="a pipeline with a name that is rather long " * 2)
+    page = format_summary(summary, attrs.evolve(run_of(), name="a pipeline with a long name " * 3))
     assert max(len(line) for line in page.splitlines()) <= WIDTH
     assert page == "\n".join(line.rstrip() for line in page.split("\n"))
 
 
 def test_an_invalid_run_says_so_first_and_last() -> None:
     summary = attrs.evolve(final_of([request()]), findings=(Finding("it was late", True),))
-    lines = format_summary(summary, name="x").splitlines()
+    lines = format_summary(summary, run_of()).splitlines()
     assert lines[0].endswith("INVALID")
     assert lines[-2:] == ["INVALID   it was late", "          these numbers must not be trusted"]
 
 
 def test_a_broken_law_is_marked() -> None:
-    page = format_summary(final_of([request()], planned=2), name="x")
+    page = format_summary(final_of([request()], planned=2), run_of())
     assert "planned 2 ≠ started 1 + dropped 0 + cancelled 0 (1 missing) ✗" in page
     assert "started 1 = 1 ok + 0 failed + 0 aborted ✓" in page
 
 
+def test_a_shard_is_named() -> None:
+    run = attrs.evolve(run_of(), shard=Shard(1, 4))
+    head = format_summary(final_of([request()]), run).splitlines()[0]
+    assert "seed 7   shard 1/4" in head
+
+
 def test_one_step_needs_no_total() -> None:
-    page = format_summary(final_of([request()], steps=["get"]), name="x")
+    page = format_summary(final_of([request()], steps=["get"]), run_of())
     assert "total" not in page
 
 
 def test_sessions_that_waited_for_a_place_are_told_beside_the_lag() -> None:
     held = request(flags=Flag.FIRST | Flag.HELD | Flag.LAST, start_ns=10)
-    page = format_summary(final_of([request(), held]), name="x")
+    page = format_summary(final_of([request(), held]), run_of())
     assert "1 sessions waited for a place" in page
 
 
 def test_progress_is_one_line() -> None:
     rows = [request(number * 1_000_000) for number in range(200)]
     interval, _ = collect_all([as_rows(rows)], planned=203)
-    line = format_progress(interval)
-    assert line.split("  ")[-5:] == [
-        "failed 0",
-        "p50 5.00 ms",
-        "p99 5.00 ms",
-        "max 5.00 ms",
-        "open 3",
-    ]
-    assert "200/s  ok 200" in line
+    wanted = "     1s      200/s  ok    200  failed    0  p50 5.00 ms  p99 5.00 ms  open    3"
+    assert format_progress(interval) == wanted
 
 
 def test_progress_of_a_silent_target_shows_no_latency() -> None:
-    far = [as_rows([request(3_000_000_000)])]
-    line = format_progress(collect_all(far)[0])
-    assert line.endswith("0/s  ok 0  failed 0  p50 -  p99 -  max -  open -")
+    silent, *_ = collect_all([as_rows([request(3_000_000_000)])])
+    wanted = "     1s        0/s  ok      0  failed    0  p50       -  p99       -  open    -"
+    assert format_progress(silent) == wanted
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_shards_add_up_to_the_unsharded_run(rows: RowDicts, shards: int) -> None
     for column in ("due", "started", "dropped", "requests", "bytes_out", "in_flight"):
         ours = merged.series.rows[column].tolist()
         assert ours == whole.series.rows[column].tolist()
-    assert merged.peak_in_flight >= whole.peak_in_flight
+    assert (merged.peak_in_flight or 0) >= (whole.peak_in_flight or 0)
 
 
 def same_but_series(one: Summary, other: Summary) -> bool:
@@ -207,6 +207,12 @@ def test_one_fatal_finding_is_enough() -> None:
     worse = Summary(0, 1, True, (), findings=(Finding("a", False), Finding("b", True)))
     assert not worse.is_valid
     assert summary.merge([worse]).findings == worse.findings
+
+
+def test_the_peak_is_not_known_before_the_end() -> None:
+    interval, final = collect_all([as_rows([request()])])
+    assert interval.peak_in_flight is interval.peak_users is None
+    assert (final.peak_in_flight, final.peak_users) == (1, 1)
 
 
 def test_an_empty_run_has_no_rate() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import flux
+from flux.config.problems import did_you_mean
 from flux.errors import ExitCode, FluxError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -46,11 +47,26 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a file in its place gets a hint."""
+        """Find the command; a misspelt one, or a file in its place, gets a hint."""
         name = args[0] if args else ""
         if name not in COMMANDS and name.endswith((".toml", ".yml", ".yaml")):
             ctx.fail(f"no such command {name!r}; to run that file: flux run {name}")
+        if name not in COMMANDS and not name.startswith("-"):
+            hint = did_you_mean(name, COMMANDS) or f"there are {', '.join(COMMANDS)}"
+            ctx.fail(f"no such command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; that nobody reads its output any more is no failure."""
+        try:
+            outcome = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Here, as click would exit with 1. What is still buffered must go somewhere, or the
+            # interpreter complains at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.OK
+        return outcome
 
 
 @click.group(
@@ -86,8 +102,4 @@ def invoke(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone. Keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
     return outcome if isinstance(outcome, int) else ExitCode.OK

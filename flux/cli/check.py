@@ -24,6 +24,8 @@ def check(files: tuple[pathlib.Path, ...], overrides: tuple[str, ...], graph: bo
             click.echo(f"error: {error}", err=True)
             code = ExitCode.INVALID_PIPELINE
             continue
+        for warning in pipeline.document.warnings:
+            click.echo(f"warning: {warning}", err=True)
         click.echo(f"{file}: ok, {len(pipeline.nodes)} stages", err=True)
         if graph:
             for line in describe(pipeline):

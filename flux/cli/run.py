@@ -5,6 +5,7 @@ import gc
 import pathlib
 import resource
 import secrets
+import sys
 from collections.abc import Sequence
 
 import attrs
@@ -18,6 +19,7 @@ from flux.demo import open_demo_targets
 from flux.engine import Observer, RunResult, run_pipeline
 from flux.errors import ExitCode
 from flux.log import open_log
+from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
 from flux.run_folder import create_run_folder, write_session
 from flux.session_document import session_document
@@ -32,7 +34,7 @@ MAX_SEED = 2**32
 @pipeline_options
 @click.option(
     "--results",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    type=click.Path(path_type=pathlib.Path),
     default=pathlib.Path("results"),
     help="Folder for the run folders; ./results if absent.",
 )
@@ -60,17 +62,28 @@ def run_loaded(pipeline: Pipeline, *, shard: Shard, results: pathlib.Path, quiet
     """Run a pipeline in a new run folder."""
     seed = pipeline.settings.seed
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
+    document = session_document(pipeline, seed)
+    origins = pipeline.document.origins
     folder = create_run_folder(results)
-    with open_log(folder, quiet=quiet) as log:
-        write_session(folder, session_document(pipeline, seed), origins=pipeline.document.origins)
+    with open_log(folder, quiet=quiet, secrets=find_secrets(document, origins)) as log:
+        started_at = datetime.datetime.now().astimezone()
+        write_session(
+            folder,
+            document,
+            command=["flux", *sys.argv[1:]],
+            started_at=started_at,
+            origins=origins,
+        )
         log.info("run %s begins in %s with seed %d", pipeline.name, folder, seed)
+        for warning in pipeline.document.warnings:
+            log.warning("%s", warning)
         planned = Run(
             name=pipeline.name,
             seed=seed,
             duration_ns=pipeline.settings.duration,
             tick_ns=pipeline.settings.tick,
             drain_ns=pipeline.settings.drain,
-            started_at=datetime.datetime.now().astimezone(),
+            started_at=started_at,
             clock=LiveClock(0.0),
             shard=shard,
             folder=folder,
@@ -82,7 +95,7 @@ def run_loaded(pipeline: Pipeline, *, shard: Shard, results: pathlib.Path, quiet
         code = exit_code(result)
         log.info("run %s ended with exit code %d (%s)", pipeline.name, code, code.name.lower())
     if result.summary is not None:
-        click.echo(format_summary(result.summary, planned), err=True)
+        click.echo(format_summary(result.summary, planned), err=True, nl=False)
     for failure in result.failures:
         click.echo(f"error: {failure}", err=True)
     return code

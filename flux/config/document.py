@@ -32,6 +32,8 @@ class Document:
     """Folder that file names in it are relative to."""
     problems: tuple[Problem, ...] = ()
     """What was wrong so far."""
+    warnings: tuple[str, ...] = ()
+    """What a reader should know, though it is no problem."""
 
 
 def read_text(file: pathlib.Path) -> str:

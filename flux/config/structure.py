@@ -3,7 +3,7 @@
 cattrs does the walking and carries the path of each error; the hooks here are exact where its
 own would convert (`"5"` to 5, `True` to 1.0). A class may say more than types and rules can: its
 `check(self)` yields `Violation`s about fields taken together. A value type of its own brings a
-class method `from_toml(value)`, or `from_file(path)` for what a file holds, which raise `Violation`.
+class method `from_toml(value)`, or `from_file(path)` for what a file holds; they raise `Violation`.
 """
 
 import math

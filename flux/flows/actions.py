@@ -45,7 +45,7 @@ Headers: TypeAlias = Mapping[str, str]
 """Response headers: names in lower case; values of repeated ones joined by a comma and a space."""
 
 Judge: TypeAlias = Callable[[int, "Headers | None", "bytes | None", int], ErrorCode]
-"""(status, headers, body, latency_ns) to a verdict; headers and body only if the plan wants them."""
+"""(status, headers, body, latency_ns) to a verdict; headers and body if the plan wants them."""
 
 
 @attrs.frozen(eq=False)

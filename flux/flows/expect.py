@@ -157,7 +157,9 @@ class _BodyTable(_TextTable):
     def check(self) -> Iterator[Violation]:
         """Every expression must compile."""
         yield from super().check()
-        for text in self.json:
+        for text, value in self.json.items():
+            if isinstance(value, str) and "{{" in value:
+                yield _no_placeholders("json")
             try:
                 JsonQuery.from_toml(text)
             except Violation as violation:

@@ -115,6 +115,11 @@ ONE = "must have exactly one of get, post, put, patch, delete, head, options and
             "only [use matches]",
         ),
         (
+            'get = "/"\nexpect = { body = { json = { a = "{{x}}" } } }',
+            "expect.body.json must not have placeholders: they stand in requests only "
+            "[use matches]",
+        ),
+        (
             'get = "/"\nexpect = { header = { a = 1 } }',
             "expect.header.a must be text, or a table with contains, equals or matches",
         ),

@@ -318,8 +318,10 @@ class Connection:
     def _let_go(self, *, is_reusable: bool) -> None:
         """The response is complete: be there for another request, or close."""
         self.visit = None
-        if is_reusable:
+        if self._is_secure and not self.is_kept:
+            # With TLS 1.3 the server's ticket comes with or before its first response.
             self.pool.keep_session(self._socket)
+        if is_reusable:
             self.pool.release(self)
         else:
             self.close()

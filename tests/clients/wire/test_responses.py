@@ -1,6 +1,7 @@
 """Every shape a response can have, whole and cut anywhere, and the same by httpx."""
 
 import gzip
+import itertools
 import os
 import zlib
 
@@ -13,6 +14,7 @@ from flux.flows.actions import Result
 from flux.schemas import Rows
 from tests.clients.wire.rig import (
     Peer,
+    Resting,
     errors,
     flow_of,
     httpx_client_for,
@@ -62,9 +64,7 @@ CASES = {
         body=b"ok",
     ),
     "head": Case(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", method="HEAD"),
-    "head chunked": Case(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", method="HEAD"
-    ),
+    "head chunked": Case(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", method="HEAD"),
     "no content": Case(b"HTTP/1.1 204 No Content\r\n\r\n", status=204),
     "not modified": Case(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", status=304),
     "until close": Case(
@@ -79,9 +79,7 @@ CASES = {
     "http 1.0": Case(
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", body=b"ok", closes=True, requests=1
     ),
-    "large": Case(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + _LARGE, body=_LARGE
-    ),
+    "large": Case(b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + _LARGE, body=_LARGE),
     "gzip": Case(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
         % (len(_GZIPPED), _GZIPPED),
@@ -96,8 +94,9 @@ CASES = {
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
         status=0,
         error="DECODE",
+        same_by_httpx=False,  # which then leaves its generators to the garbage collector
     ),
-    "garbage": Case(b"SSH-2.0-OpenSSH\r\n", status=0, error="PROTOCOL", requests=1),
+    "garbage": Case(b"SSH-2.0-OpenSSH\r\n\r\n", status=0, error="PROTOCOL", requests=1),
     "early end": Case(
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
         status=0,
@@ -142,7 +141,7 @@ CASES = {
 def replay(case: Case, cuts: list[int], results: list[Result], *, wants: bool) -> Rows:
     """Two requests, each of which is answered with the response, cut at these places."""
     edges = [0, *sorted({cut % len(case.raw) for cut in cuts} - {0}), len(case.raw)]
-    chunks = [case.raw[start:end] for start, end in zip(edges, edges[1:])]
+    chunks = [case.raw[start:end] for start, end in itertools.pairwise(edges)]
 
     def script(peer: Peer, _: int) -> None:
         while peer.read_request():
@@ -153,19 +152,15 @@ def replay(case: Case, cuts: list[int], results: list[Result], *, wants: bool) -
     with serve(script, unix=True) as server:
         one = plan(method=case.method, wants_body=wants, wants_headers=wants)
         flow = flow_of(one, results=results)
-        rows = run_sync(wire_client(server.settings), flow, roster=((0, 0, 1),), iterations=_TWICE)
+        rows = run_sync(
+            wire_client(server.settings),
+            flow,
+            roster=((0, 0, 1),),
+            iterations=Resting(count=2),
+            holds_open=True,
+        )
         assert server.accepted == 3 - case.requests
     return rows
-
-
-class _Twice:
-    count = 2
-
-    def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
-        return 0
-
-
-_TWICE = _Twice()
 
 
 def _check(case: Case, rows: Rows, results: list[Result], *, wants: bool) -> None:

@@ -1,0 +1,120 @@
+"""The folder of a run: `results/result_N`, and the session file in it.
+
+The number is one above the highest there is, and the folder is made by a call that fails if it
+exists. So two runs that start at once never share one, and a deleted run's number is not given
+away again while there are higher ones.
+"""
+
+import datetime
+import os
+import pathlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import tomli_w
+
+import flux
+from flux.config.locate import Path
+from flux.masking import find_secrets, mask_secrets, replace_secrets
+from flux.storage import storing
+
+SESSION_FILE: Final = "session.toml"
+"""Name of the file that repeats a run."""
+
+_NAME = re.compile(r"result_([0-9]+)")
+
+
+def create_run_folder(results: pathlib.Path) -> pathlib.Path:
+    """Make the next `result_N`.
+
+    Args:
+        results: folder of all runs; it and those above it are made if they are not there.
+
+    Raises:
+        StorageFailed: a folder cannot be made.
+    """
+    with storing(results, "make a folder in"):
+        results.mkdir(parents=True, exist_ok=True)
+        number = _highest(results)
+        while True:
+            number += 1
+            folder = results / f"result_{number}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue  # another run was faster
+            return folder
+
+
+def _highest(results: pathlib.Path) -> int:
+    matches = (_NAME.fullmatch(name) for name in os.listdir(results))
+    return max((int(match[1]) for match in matches if match), default=0)
+
+
+def write_session(
+    folder: pathlib.Path,
+    document: dict[str, Any],
+    *,
+    command: Sequence[str],
+    started_at: datetime.datetime,
+    origins: Mapping[Path, str] = MappingProxyType({}),
+) -> pathlib.Path:
+    """Write `session.toml`: the pipeline as it runs, with secrets masked.
+
+    Args:
+        folder: of the run.
+        document: the pipeline, interpolated and with its seed.
+        command: as it was given to the shell.
+        started_at: wall-clock time of the run's start, with its zone.
+        origins: text as written of the values that held a reference to the environment, by path.
+
+    Returns:
+        The file, which is either complete or not there.
+
+    Raises:
+        StorageFailed: it cannot be written.
+    """
+    text = session_text(document, command=command, started_at=started_at, origins=origins)
+    file = folder / SESSION_FILE
+    unfinished = folder / f".{SESSION_FILE}.part"
+    with storing(file):
+        try:
+            with unfinished.open("wb") as stream:
+                stream.write(text.encode(errors="replace"))
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(file)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+    return file
+
+
+def session_text(
+    document: dict[str, Any],
+    *,
+    command: Sequence[str],
+    started_at: datetime.datetime,
+    origins: Mapping[Path, str] = MappingProxyType({}),
+) -> str:
+    """What `write_session` writes. Pure."""
+    secrets = find_secrets(document, origins)
+    masked = mask_secrets(document, origins)
+    names = sorted(name[2:-1] for name in secrets.values())
+    header = [
+        "The pipeline of this run; `flux run` on this file repeats it.",
+        f"flux {flux.__version__}",
+        f"command: {replace_secrets(shlex.join(command), secrets)}",
+        f"started_at: {started_at.isoformat(timespec='milliseconds')}",
+    ]
+    if names:
+        header.append(f"secrets were left out; set {', '.join(names)}")
+    return "".join(f"# {_one_line(line)}\n" for line in header) + "\n" + tomli_w.dumps(masked)
+
+
+def _one_line(text: str) -> str:
+    """Control characters may not stand in a comment, and a line break would end it."""
+    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", " ", text)
