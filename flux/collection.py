@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 import numpy as np
 
-from flux.columns import DROPPED, FIRST, LAST, NOT_STARTED, SUCCESS, Columns
+from flux.columns import CANCELLED, DROPPED, FIRST, LAST, NOT_STARTED, SUCCESS, Columns
 from flux.schemas import Rows
 from flux.summary import Summary
 from flux.tally import Tally
@@ -140,10 +140,9 @@ class Collection:
     def _add_not_started(self, tally: Tally, rows: Columns) -> None:
         tally.add_not_started(rows)
         self._gone += len(rows)
-        is_dropped = rows.flagged(DROPPED)
         self._timeline.count("due", rows["due_ns"])
-        self._timeline.count("dropped", rows["due_ns"][is_dropped])
-        self._timeline.count("cancelled", rows["due_ns"][~is_dropped])
+        self._timeline.count("dropped", rows["due_ns"][rows.flagged(DROPPED)])
+        self._timeline.count("cancelled", rows["due_ns"][rows.flagged(CANCELLED)])
 
     def _add_sessions(self, tally: Tally, rows: Columns) -> None:
         tally.add_sessions(rows)

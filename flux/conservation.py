@@ -1,6 +1,6 @@
 """The law that no arrival gets lost: what was planned, and what became of it.
 
-    planned = started + dropped + cancelled
+    planned = started + dropped + cancelled + lost
     started = succeeded + failed + aborted
 
 Both hold at the end of every run, of every shard of it, and of their sum.
@@ -27,6 +27,8 @@ class Ledger:
     """Arrivals that could not start in time and were given up."""
     cancelled: int = 0
     """Arrivals that were not yet due when the run was stopped."""
+    lost: int = 0
+    """Arrivals of a worker process that died; what became of them is not known."""
     succeeded: int = 0
     """Sessions that reached their end, with every step as it should be."""
     failed: int = 0
@@ -44,7 +46,7 @@ class Ledger:
         """Arrivals that were released and have not come to any end yet; None if not known."""
         if self.planned is None:
             return None
-        return self.planned - self.dropped - self.cancelled - self.ended
+        return self.planned - self.dropped - self.cancelled - self.lost - self.ended
 
     def __add__(self, other: "Ledger") -> "Ledger":
         """Both together; what was planned is known only if both know it."""
@@ -62,7 +64,8 @@ class Ledger:
         if self.planned is None:
             return ""
         right = f"started {self.started} + dropped {self.dropped} + cancelled {self.cancelled}"
-        return f"planned {self.planned} = {right}"
+        lost = f" + lost {self.lost}" if self.lost else ""
+        return f"planned {self.planned} = {right}{lost}"
 
     def sessions_equation(self) -> str:
         """The second law in numbers, as it should be."""
@@ -75,7 +78,7 @@ class Ledger:
 
     def _broken(self) -> Iterator[str]:
         if self.planned is not None:
-            known = self.started + self.dropped + self.cancelled
+            known = self.started + self.dropped + self.cancelled + self.lost
             if known != self.planned:
                 yield _unequal(self.arrivals_equation(), known - self.planned)
         if self.ended != self.started:

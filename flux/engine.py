@@ -12,17 +12,19 @@ early, and both let everything already measured reach the sinks:
 
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
 import trio
 
 from flux.edges import Edge, Fanout
-from flux.errors import FluxError, StageFailed
+from flux.errors import FluxError, StageFailed, UsageError
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ARRIVAL, OUTCOME, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
-from flux.summary import Summary
+from flux.summary import Finding, Summary
+from flux.workers.keys import ONE, Processes
 
 Observer = Callable[[Summary], None]
 """Is told each summary as it comes: of an interval, and at last of the whole run."""
@@ -55,10 +57,14 @@ async def run_pipeline(
         run: what its stages share; its clock begins now.
         observers: told each summary.
         handle_signals: let SIGINT and SIGTERM stop the run; only in the main thread.
+
+    Raises:
+        UsageError: an executor wants worker processes that were not opened.
     """
+    _check_workers(pipeline)
     wiring = _Wiring(pipeline, run)
     result = RunResult(edges=tuple(wiring.edges))
-    run = attrs.evolve(run, planned=wiring.planned)
+    run = attrs.evolve(run, planned=wiring.planned, findings=lambda: tuple(wiring.findings))
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
@@ -73,14 +79,26 @@ async def run_pipeline(
     return result
 
 
+def _check_workers(pipeline: Pipeline) -> None:
+    for node in pipeline.executors:
+        processes: Processes = getattr(node.stage, "processes", ONE)
+        if processes != ONE:
+            raise UsageError(
+                f"stage {node.name!r} has processes = {processes}, which flux run starts",
+                hint="in a program: async with flux.workers.opening.open_workers(pipeline)",
+            )
+
+
 class _Wiring:
-    """The channels of a run."""
+    """The channels of a run, and what its stages report."""
 
     def __init__(self, pipeline: Pipeline, run: Run) -> None:
         self.pipeline = pipeline
         self.edges: list[Edge] = []
         self.inboxes: dict[str, Inbox] = {}
         self.summaries: list[Inbox] = []
+        self.findings: list[Finding] = []
+        self._planned: dict[str, int] = {}
         self._run = run
         self._outboxes: dict[str, list[tuple[Edge, trio.MemorySendChannel[Batch]]]] = {
             node.name: [] for node in pipeline.nodes
@@ -118,18 +136,23 @@ class _Wiring:
         return Fanout(self._outboxes[node.name], self._run.log)
 
     def planned(self) -> int | None:
-        """Arrivals sent to executors; None if one of them is fed with users."""
+        """Arrivals released for executors; None if one of them is fed with users."""
         executors = [node for node in self.pipeline.nodes if node.emits is OUTCOME]
         if not all(node.accepts is ARRIVAL for node in executors):
             return None
         names = {node.name for node in executors}
-        return sum(
+        sent = sum(
             edge.rows for edge in self.edges if edge.consumer in names and edge.schema is ARRIVAL
         )
+        return sent + sum(self._planned.values())
 
     def context(self, node: Node, run: Run) -> Context:
         """What this stage is told."""
-        return make_context(self.pipeline, node, run, self._steps)
+        return attrs.evolve(
+            make_context(self.pipeline, node, run, self._steps),
+            report_planned=partial(self._planned.__setitem__, node.name),
+            report_finding=self.findings.append,
+        )
 
 
 def make_context(

@@ -156,9 +156,8 @@ def _find(document: dict[str, Any], origins: Mapping[Path, str]) -> _Secrets:
             if content and (_is_telling(variable) or _covers(spans, text, content)):
                 secrets.add(path, content, variable)
         for key, start, end in spans:
-            secret = text[start:end]
-            if not _is_harmless(secret) and secret not in secrets.by_path.get(path, {}):
-                secrets.add(path, secret, _name(document, path, key))
+            if not _is_harmless(_without(text[start:end], secrets.by_path.get(path, {}))):
+                secrets.add(path, text[start:end], _name(document, path, key))
     return secrets
 
 
@@ -220,6 +219,10 @@ def _is_harmless(secret: str) -> bool:
     return not re.search(r"\w", left)
 
 
+def _without(text: str, secrets: Collection[str]) -> str:
+    return _pattern(secrets).sub("", text) if secrets else text
+
+
 def _covers(spans: list[tuple[str, int, int]], text: str, content: str) -> bool:
     return any(content in text[start:end] for _, start, end in spans)
 
@@ -265,7 +268,7 @@ def _with_references(text: str, references: Mapping[str, str]) -> str:
     )
 
 
-def _pattern(references: Mapping[str, str]) -> re.Pattern[str]:
+def _pattern(secrets: Collection[str]) -> re.Pattern[str]:
     """Any of the secrets, the longest first, as a group."""
-    longest_first = sorted(references, key=len, reverse=True)
+    longest_first = sorted(secrets, key=len, reverse=True)
     return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")

@@ -254,7 +254,7 @@ class _Recorded:
                 self.record.add_arrivals(rows)
                 try:
                     self.record.take(rows)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # raised again by make_plan
                     self.record.take_error = error
                     nursery.cancel_scope.cancel()
                     return

@@ -120,6 +120,7 @@ def _sessions(summary: Summary) -> Document:
         "started": sessions.started,
         "dropped": sessions.dropped,
         "cancelled": sessions.cancelled,
+        "lost": sessions.lost,
         "succeeded": sessions.succeeded,
         "failed": sessions.failed,
         "aborted": sessions.aborted,

@@ -15,10 +15,8 @@ import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import attrs
 import trio
 
-from flux.errors import StorageFailed
 from flux.rows import RowFormat
 from flux.stage import Context, Inbox
 from flux.storage import storing
@@ -28,6 +26,9 @@ ROWS_AT_ONCE = 512
 
 BYTES_AT_ONCE = 1 << 20
 """That much text is written, even if more batches wait."""
+
+_CANNOT_SYNCHRONISE = (errno.EINVAL, errno.EROFS, errno.ENOTSUP)
+"""What devices and pipes answer: they have no disk below them."""
 
 Write = Callable[[bytearray], Awaitable[None]]
 """Writes all of it before it returns."""
@@ -53,53 +54,48 @@ async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
             text = bytearray()
 
 
-@attrs.frozen
-class RowFile:
-    """A file that is being written, from its first byte on."""
+async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: RowFormat) -> None:
+    """Write every row to a file, which is on disk when this returns.
 
-    path: pathlib.Path
-    _descriptor: int
+    Args:
+        context: of the sink. Without a folder for the run, as in a plan, nothing is written.
+        inbox: of OUTCOME.
+        path: relative to the run's folder, or absolute; what the file held before is lost.
+        row_format: how rows become lines.
 
-    async def write(self, text: bytearray) -> None:
-        """Write whole lines.
+    Raises:
+        StorageFailed: the file cannot be written, or somebody else is writing it.
+    """
+    if context.run.folder is None:
+        await ignore_all(inbox)
+        return
+    file = context.run.folder / path
+    async with _open_file(file) as descriptor:
 
-        Raises:
-            StorageFailed: the disk is full, or fails; what it then ends with is a whole line.
-        """
-        with storing(self.path):
-            await trio.to_thread.run_sync(_write_lines, self._descriptor, text)
+        async def write(text: bytearray) -> None:
+            with storing(file):
+                await trio.to_thread.run_sync(_write_lines, descriptor, text)
+
+        await write_rows(inbox, row_format, write)
+
+
+async def ignore_all(inbox: Inbox) -> None:
+    """Receive until the inbox ends, so that nothing above has to wait."""
+    async for _ in inbox:
+        pass
 
 
 @asynccontextmanager
-async def open_row_file(context: Context, path: str) -> AsyncIterator[RowFile]:
-    """Begin a file; at the end of the block it is on disk.
-
-    Args:
-        context: of the sink.
-        path: relative to the run's folder, or absolute; what the file held before is lost.
-
-    Raises:
-        StorageFailed: it cannot be written, or somebody else is writing it.
-    """
-    file = _place(context, path)
+async def _open_file(file: pathlib.Path) -> AsyncIterator[int]:
+    """The descriptor of a new file; unless the block raises, it is on disk after it."""
     with storing(file):
         descriptor = await trio.to_thread.run_sync(_open, file)
     try:
-        yield RowFile(file, descriptor)
+        yield descriptor
         with storing(file):
             await trio.to_thread.run_sync(_synchronise, descriptor)
     finally:
         os.close(descriptor)
-
-
-def _place(context: Context, path: str) -> pathlib.Path:
-    folder = context.run.folder
-    if folder is None and not pathlib.Path(path).is_absolute():
-        raise StorageFailed(
-            f"cannot write {path}: this run keeps no folder for it",
-            hint="give an absolute path",
-        )
-    return pathlib.Path(folder or "/") / path
 
 
 def _open(file: pathlib.Path) -> int:
@@ -140,7 +136,3 @@ def _synchronise(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_SYNCHRONISE:
             raise
-
-
-_CANNOT_SYNCHRONISE = (errno.EINVAL, errno.EROFS, errno.ENOTSUP)
-"""What devices and pipes answer: they have no disk below them."""

@@ -131,9 +131,11 @@ class Flag(enum.IntFlag):
     """The session waited for a place under max_in_flight, so its lag is not the generator's."""
     NEW_CONNECTION = 256
     """The request opened its connection."""
+    LOST = 512
+    """Not a request: the worker process that had the arrival died, and nobody knows its end."""
 
 
-NOT_STARTED = Flag.DROPPED | Flag.CANCELLED
+NOT_STARTED = Flag.DROPPED | Flag.CANCELLED | Flag.LOST
 """Rows with one of these flags stand for an arrival, not for a request."""
 
 
@@ -190,6 +192,8 @@ class ErrorCode(enum.IntEnum):
     """Cut by the end of the drain time or by a second interrupt."""
     OTHER = 24
     """None of the above; the log names the exception once."""
+    LOST = 25
+    """Lost with the worker process that had it."""
 
     @property
     def text(self) -> str:

@@ -27,6 +27,7 @@ import trio
 from flux.clock import Clock
 from flux.control import Control
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
+from flux.summary import Finding
 
 Batch: TypeAlias = Any
 """What one message holds: a structured array, or for SUMMARY a `flux.summary.Summary`."""
@@ -69,6 +70,8 @@ class Run:
     """Where this run's files go; None when nothing is kept, as in a plan."""
     planned: Callable[[], int | None] = lambda: None
     """Arrivals released so far; None in the closed model, where nothing is planned ahead."""
+    findings: Callable[[], tuple[Finding, ...]] = tuple
+    """What stages have found so far that a reader has to know before trusting the numbers."""
     log: logging.Logger = attrs.field(factory=lambda: logging.getLogger("flux"))
 
 
@@ -93,6 +96,10 @@ class Context:
     """Method and URL of each of these steps, placeholders unfilled; empty when not known."""
     first_step: int = 0
     """For an executor: index of its first step among them."""
+    report_planned: Callable[[int], None] = lambda _: None
+    """For an executor that is sent no ARRIVAL rows: arrivals released so far on its behalf."""
+    report_finding: Callable[[Finding], None] = lambda _: None
+    """For what speaks against trusting the numbers; it is in the final summary."""
 
     @property
     def source(self) -> Any:

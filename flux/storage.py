@@ -18,6 +18,7 @@ _HINTS: Final[Mapping[int, str]] = MappingProxyType(
         errno.EROFS: "the disk is mounted read-only: have it written to another",
         errno.ENOTDIR: "a part of this path is a file, and must be a folder",
         errno.EISDIR: "this is a folder, and must be a file",
+        errno.EEXIST: "something else of this name is in the way",
         errno.EWOULDBLOCK: "another sink or run is writing to it: give this one a path of its own",
         errno.ENAMETOOLONG: "give it a shorter name",
         errno.EMFILE: "raise the limit of open files: ulimit -n",

@@ -15,6 +15,7 @@ from flux.columns import (
     FIRST,
     HELD,
     LAST,
+    LOST,
     NEW_CONNECTION,
     SESSION_SUCCESS,
     SUCCESS,
@@ -31,7 +32,7 @@ STATUSES = 1024
 """Statuses that are told apart; HTTP's end at 599, gRPC's at 16. Higher ones count as 1023."""
 
 _COUNTS = ("successes", "aborted", "bytes_out", "bytes_in", "retries", "connections")
-_SESSIONS = ("started", "dropped", "cancelled", "succeeded", "failed", "aborted")
+_SESSIONS = ("started", "dropped", "cancelled", "lost", "succeeded", "failed", "aborted")
 
 
 class Tally:
@@ -52,10 +53,11 @@ class Tally:
         self.skipped_steps = 0
 
     def add_not_started(self, rows: Columns) -> None:
-        """Count arrivals that were dropped or cancelled."""
-        dropped = _how_many(rows.flagged(DROPPED))
+        """Count arrivals that were dropped, cancelled or lost."""
+        dropped, lost = _how_many(rows.flagged(DROPPED)), _how_many(rows.flagged(LOST))
         self._sessions["dropped"] += dropped
-        self._sessions["cancelled"] += len(rows) - dropped
+        self._sessions["lost"] += lost
+        self._sessions["cancelled"] += len(rows) - dropped - lost
 
     def add_sessions(self, rows: Columns) -> None:
         """Count sessions that began or ended, by rows that are not of the above."""

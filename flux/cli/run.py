@@ -25,6 +25,7 @@ from flux.run_folder import create_run_folder, write_session
 from flux.session_document import session_document
 from flux.stage import Run, Shard
 from flux.summary import Summary
+from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
 
@@ -102,7 +103,10 @@ def run_loaded(pipeline: Pipeline, *, shard: Shard, results: pathlib.Path, quiet
 
 
 async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> RunResult:
-    async with open_demo_targets(pipeline, run.seed) as pipeline:
+    async with (
+        open_demo_targets(pipeline, run.seed) as pipeline,
+        open_workers(pipeline) as pipeline,
+    ):
         # What exists by now lives as long as the run; the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -27,8 +27,9 @@ class Limits:
 class Iterations(Protocol):
     """How a virtual user of the closed model spaces its iterations."""
 
-    count: int | None
-    """Iterations of all users together, at the most."""
+    @property
+    def count(self) -> int | None:
+        """Iterations of all users together, at the most."""
 
     def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
         """How long to rest after iteration `seq`, which took `elapsed_ns`."""

@@ -75,7 +75,9 @@ class Collect:
             wall_s = max(time.perf_counter() - began_s, final.duration_s)
             generator = Generator(cpu_s=cpu_s, wall_s=wall_s)
         limits = Limits(max_lag_p99_ns=self.max_lag_p99, min_rate=self.min_rate)
-        await outbox.send(attrs.evolve(final, findings=find(final, limits, generator)))
+        findings = (*context.run.findings(), *find(final, limits, generator))
+        in_order = sorted(findings, key=lambda finding: not finding.is_fatal)
+        await outbox.send(attrs.evolve(final, findings=tuple(in_order)))
 
     async def _tick(
         self, context: Context, collection: Collection, ready: deque[Summary], outbox: Outbox

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import attrs
 
 from flux.config.rules import NotEmpty
-from flux.row_writer import open_row_file, write_rows
+from flux.row_writer import write_row_file
 from flux.rows import csv_format
 from flux.schemas import OUTCOME, Schema
 from flux.stage import Context, Inbox
@@ -28,5 +28,4 @@ class Csv:
     async def consume(self, context: Context, inbox: Inbox) -> None:
         """Write rows as they come in."""
         row_format = csv_format(context.steps, context.run.started_at)
-        async with open_row_file(context, self.path) as file:
-            await write_rows(inbox, row_format, file.write)
+        await write_row_file(context, inbox, self.path, row_format)

@@ -23,6 +23,7 @@ from flux.flows.step import OnFailure, Step
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, Schema
 from flux.stage import Context, Inbox, Outbox
 from flux.units import Duration
+from flux.workers.keys import ONE, OnWorkerLoss, Processes
 
 ClientName: TypeAlias = Literal["wire", "httpx"]
 
@@ -93,6 +94,12 @@ expect = { status = 200 }
     """Connect to this Unix socket, whatever host the target's URL names."""
     source_address: Address | None = None
     """Local address to connect from."""
+    processes: Processes = ONE
+    """Worker processes that share the sessions; "auto": one for each CPU that flux may use. What
+    bounds the run (max_in_flight, max_connections) is divided among them; none gets less than 1."""
+    on_worker_loss: OnWorkerLoss = "continue"
+    """When a worker process dies, its share counts as lost and the run as invalid, and the others
+    "continue" or "stop"."""
 
     def check(self) -> Iterator[Exception]:
         """Rules about fields taken together."""
@@ -174,7 +181,28 @@ expect = { status = 200 }
             log=OutcomeLog(outbox),
             iterations=context.source if context.given is ROSTER else None,
         )
-        await self._drive_httpx(work)
+        if self.client == "httpx" or self._only_httpx():
+            await self._drive_httpx(work)
+        else:
+            await self._drive_wire(work)
+
+    async def _drive_wire(self, work: Work) -> None:
+        from flux.clients.wire import WireSettings, drive
+
+        connect_to = self.connect_to
+        settings = WireSettings(
+            scheme=self.target.scheme,
+            host=self.target.host,
+            port=self.target.port,
+            base_path=self.target.base_path,
+            unix_socket=str(self.unix_socket) if self.unix_socket else None,
+            connect_to=(connect_to.host, connect_to.port) if connect_to else None,
+            source_address=self.source_address.text if self.source_address else None,
+            tls=self.tls,
+            max_connections=self.max_connections,
+            max_redirects=self.redirects,
+        )
+        await drive(work, settings)
 
     async def _drive_httpx(self, work: Work) -> None:
         from flux.clients.httpx_client import HttpxSettings, open_pool

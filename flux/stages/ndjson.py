@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import attrs
 
 from flux.config.rules import NotEmpty
-from flux.row_writer import open_row_file, write_rows
+from flux.row_writer import write_row_file
 from flux.rows import Basis, ndjson_format
 from flux.schemas import OUTCOME, Schema
 from flux.stage import Context, Inbox
@@ -15,8 +15,8 @@ from flux.stage import Context, Inbox
 class Ndjson:
     """Writes a JSON object per request to a file, one on each line.
 
-    Its first twelve keys are those of a result of vegeta, so that `vegeta report` and `vegeta plot`
-    read the file; the others are the columns of the `csv` stage.
+    Its first twelve keys are those of a result of vegeta, so that `vegeta report` reads the file;
+    the others are the columns of the `csv` stage.
     """
 
     accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
@@ -36,5 +36,4 @@ class Ndjson:
             requests=context.requests,
             basis=self.basis,
         )
-        async with open_row_file(context, self.path) as file:
-            await write_rows(inbox, row_format, file.write)
+        await write_row_file(context, inbox, self.path, row_format)

@@ -16,6 +16,7 @@ from flux.randomness import uniform
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, ErrorCode, Schema
 from flux.stage import Context, Inbox, Outbox
 from flux.units import Duration
+from flux.workers.keys import ONE, OnWorkerLoss, Processes
 
 _FAILURE_SLOT = 0
 
@@ -54,6 +55,12 @@ class Null:
     """What becomes of an arrival that finds no place: "queue" waits for one, "drop" gives it up."""
     max_lag: Duration | None = None
     """An arrival that could not start this long after it was due is dropped; never if absent."""
+    processes: Processes = ONE
+    """Worker processes that share the sessions; "auto": one for each CPU that flux may use. What
+    bounds the run (max_in_flight) is divided among them; none gets less than 1."""
+    on_worker_loss: OnWorkerLoss = "continue"
+    """When a worker process dies, its share counts as lost and the run as invalid, and the others
+    "continue" or "stop"."""
 
     @property
     def step_names(self) -> tuple[str, ...]:

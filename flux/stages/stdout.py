@@ -10,7 +10,7 @@ import trio
 
 from flux.errors import StorageFailed
 from flux.interval_lines import HEADER, interval_line
-from flux.row_writer import write_rows
+from flux.row_writer import ignore_all, write_rows
 from flux.rows import Basis, csv_format, ndjson_format
 from flux.schemas import OUTCOME, SUMMARY, Schema
 from flux.stage import Context, Inbox
@@ -51,8 +51,7 @@ class Stdout:
         except ConnectionError:
             context.run.log.info("nobody reads standard output any more: stopping the run")
             context.run.control.stop()
-            async for _ in inbox:
-                pass  # so that nothing above has to wait
+            await ignore_all(inbox)
 
     async def _write_all(self, context: Context, inbox: Inbox) -> None:
         steps, started_at = context.steps, context.run.started_at

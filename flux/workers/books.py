@@ -51,11 +51,13 @@ class Books:
 
     def has_ended(self, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these sessions are over: (n,) bool."""
-        return self._states_of(seq) == _OVER
+        ended: npt.NDArray[np.bool_] = self._states_of(seq) == _OVER
+        return ended
 
     def has_begun(self, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these sessions were heard of at all: (n,) bool."""
-        return self._states_of(seq) != 0
+        begun: npt.NDArray[np.bool_] = self._states_of(seq) != 0
+        return begun
 
     def open_sessions(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """seq and session of those that have begun and are not over: two of (n,) int64."""

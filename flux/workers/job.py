@@ -1,7 +1,6 @@
 """What a worker is given: the stages of its executor, and later the run with its share of it."""
 
 import datetime
-import io
 import pickle
 import sys
 import time
@@ -14,6 +13,7 @@ from flux.clock import LiveClock
 from flux.errors import FluxError, UsageError
 from flux.graph import Node
 from flux.pipeline import Pipeline
+from flux.schemas import SAME
 from flux.stage import Run, Shard
 from flux.workers.keys import ONE
 from flux.workers.steering import Change
@@ -53,8 +53,8 @@ class Job:
     def read(self) -> "Work":
         """The work; its stages' modules are imported here."""
         sys.path.extend(entry for entry in self.path if entry not in sys.path)
-        work: Work = pickle.load(io.BytesIO(self.pickled))
-        return work
+        work: Work = pickle.loads(self.pickled)
+        return attrs.evolve(work, pipeline=_with_own_schemas(work.pipeline))
 
 
 @attrs.frozen
@@ -164,6 +164,17 @@ def work_of(pipeline: Pipeline, executor: Node, first_step: int, index: int, cou
     return Work(attrs.evolve(pipeline, nodes=tuple(nodes), document=document), first_step)
 
 
+def _with_own_schemas(pipeline: Pipeline) -> Pipeline:
+    """The graph with the schemas that its stages' classes name: edges fit by identity."""
+    nodes: dict[str, Node] = {}
+    for node in pipeline.nodes:
+        accepts = nodes[node.inputs[0]].emits if node.inputs else None
+        emits = getattr(node.stage, "emits", None)
+        emits = accepts if emits is SAME else emits
+        nodes[node.name] = attrs.evolve(node, accepts=accepts, emits=emits)
+    return attrs.evolve(pipeline, nodes=tuple(nodes.values()))
+
+
 def _needed(pipeline: Pipeline, executor: Node) -> set[str]:
     """The executor, all above it, and every shaper of its sources.
 
@@ -187,5 +198,3 @@ def ancestors(pipeline: Pipeline, node: Node) -> set[str]:
             found.add(name)
             waiting.extend(pipeline.by_name[name].inputs)
     return found
-
-

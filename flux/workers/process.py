@@ -23,6 +23,9 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 1.0
 TOLD_BYTES = 4096
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""numpy would start a thread per CPU in each worker, and none has anything to do."""
+
 
 @attrs.frozen(eq=False)
 class WorkerProcess:
@@ -70,9 +73,7 @@ class WorkerProcess:
                 text, hint = frame.value
                 raise FluxError(f"{self.name} cannot do its part: {text}", hint=hint)
             return
-        raise FluxError(
-            f"{self.name} was not ready within {START_TIMEOUT_S:g} s", hint=self._hint
-        )
+        raise FluxError(f"{self.name} was not ready within {START_TIMEOUT_S:g} s", hint=self._hint)
 
     @property
     def _hint(self) -> str | None:
@@ -99,7 +100,7 @@ class WorkerProcess:
 async def start_worker(number: int) -> WorkerProcess:
     """Start a worker: it waits for its job."""
     ours, theirs = socket.socketpair()
-    stderr = tempfile.TemporaryFile()
+    stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the worker is stopped
     with theirs:
         try:
             process = await trio.lowlevel.open_process(
@@ -109,7 +110,7 @@ async def start_worker(number: int) -> WorkerProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, "PYTHONPATH": _python_path()},
+                env={**_ONE_THREAD, **os.environ, "PYTHONPATH": _python_path()},
                 # Ctrl-C goes to all of a terminal's foreground processes, and only the parent
                 # shall decide when to stop.
                 start_new_session=True,

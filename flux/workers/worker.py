@@ -1,7 +1,7 @@
 """A worker: the engine over a share of the run, with a sink that writes to the parent.
 
-It lives as long as its parent: when the socket ends, so does the process, at once and whatever it is
-doing, for there is nobody left to tell.
+It lives as long as its parent: when the socket ends, so does the process, at once and whatever it
+is doing, for there is nobody left to tell.
 """
 
 import gc

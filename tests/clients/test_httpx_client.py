@@ -1,6 +1,7 @@
 """The httpx client against real sockets: times, cookies, redirects, a code for every failure."""
 
 import functools
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ async def serving(
         async with stream:
             while True:
                 head = b""
-                while b"\r\n\r\n" not in head:
+                while not is_complete(head):
                     try:
                         data = await stream.receive_some()
                     except (trio.BrokenResourceError, ssl.SSLError):
@@ -51,6 +52,12 @@ async def serving(
         )
         yield listeners[0].socket.getsockname()[1], requests
         nursery.cancel_scope.cancel()
+
+
+def is_complete(request: bytes) -> bool:
+    head, separator, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    return bool(separator) and len(body) >= int(length[1] if length else 0)
 
 
 def plan_of(method: str = "GET", target: bytes = b"/", **wants: bool) -> RequestPlan:

@@ -10,11 +10,10 @@ pool          the connections to one origin
 encode        requests as bytes
 heads         response heads that were seen before
 response      the general way of reading responses
-decode, cookies, redirects, errors, tls, resolve, poller, deadlines
+decode, cookies, redirects, errors, resolve, poller, deadlines
 """
 
 from flux.clients.wire.drive import drive
-from flux.clients.wire.settings import Origin, WireSettings, settings_for
-from flux.clients.wire.tls import TlsOptions, make_context
+from flux.clients.wire.settings import Origin, WireSettings
 
-__all__ = ["Origin", "TlsOptions", "WireSettings", "drive", "make_context", "settings_for"]
+__all__ = ["Origin", "WireSettings", "drive"]

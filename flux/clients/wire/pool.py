@@ -12,6 +12,7 @@ browsers' and proxies' pools do, and what finds a dead connection soonest.
 
 import socket
 import ssl
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class Pool:
         self.watched_ns = NEVER_NS
         self._where = where
         self._opening: set[Connection] = set()
-        self._most = sessions.settings.max_connections
+        self._most = sessions.settings.max_connections or sys.maxsize
         self._most_opening = sessions.settings.max_connecting
         self._spare = sessions.settings.spare_connections
         self._context: ssl.SSLContext | None = None
@@ -51,7 +52,9 @@ class Pool:
         if origin.is_secure:
             self._context = sessions.ssl_context()
             # An origin reached by a redirect has its own name; the override is for the target.
-            override = sessions.settings.server_name if origin == sessions.settings.origin else None
+            override = (
+                sessions.settings.tls.server_name if origin == sessions.settings.origin else None
+            )
             self._server_name = override or origin.host
 
     # Requests
@@ -118,9 +121,17 @@ class Pool:
     def _connect(self, connection: Connection, addresses: list[Address], code: ErrorCode) -> None:
         if connection.is_closed:
             return
-        code = code or connection.open(list(addresses))
+        code = code or connection.open(self._reachable(addresses))
         if code:  # later, for whoever fails may at once ask again
             self.loop.soon(self._give_up, connection, code)
+
+    def _reachable(self, addresses: list[Address]) -> list[Address]:
+        """Those of the source address's family, in a list of their own."""
+        source = self.sessions.settings.source_address
+        if source is None:
+            return list(addresses)
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        return [address for address in addresses if address[0] == family]
 
     def _give_up(self, connection: Connection, code: ErrorCode) -> None:
         if not connection.is_closed:
@@ -140,7 +151,7 @@ class Pool:
 
     def keep_session(self, opened: socket.socket | None) -> None:
         """Resume the TLS session of this connection on those to come."""
-        if isinstance(opened, ssl.SSLSocket) and self.sessions.settings.tls.resume:
+        if isinstance(opened, ssl.SSLSocket) and self.sessions.settings.resumes_tls:
             session = opened.session
             if session is not None and session.has_ticket:
                 self._session = session

@@ -20,7 +20,6 @@ from flux.clients.wire.redirects import STATUSES, follow
 from flux.clients.wire.resolve import Resolver
 from flux.clients.wire.response import ResponseReader
 from flux.clients.wire.settings import Origin, WireSettings
-from flux.clients.wire.tls import make_context
 from flux.clients.wire.visit import Visit
 from flux.clients.work import Work
 from flux.flows.actions import Action, End, Pause, Result, Send
@@ -54,7 +53,7 @@ class Sessions:
             Step(plan, settings.origin.authority, settings.base_path, work.context.first_step)
             for plan in work.flow.plans
         ]
-        self._context = settings.ssl_context
+        self._context: ssl.SSLContext | None = None
         self._pools: dict[Origin, Pool] = {}
         self._home = self._pool(settings.origin)
         self.model = self._make_model(work)
@@ -234,7 +233,7 @@ class Sessions:
     def ssl_context(self) -> ssl.SSLContext:
         """The context of all https connections."""
         if self._context is None:
-            self._context = make_context(self.settings.tls)
+            self._context = self.settings.tls.context()
         return self._context
 
     # The end

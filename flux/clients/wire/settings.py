@@ -1,12 +1,8 @@
 """How the wire client reaches its target."""
 
-import ssl
-from urllib.parse import urlsplit
-
 import attrs
 
-from flux.clients.wire.tls import TlsOptions
-from flux.errors import UsageError
+from flux.clients.target import Tls
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -53,16 +49,15 @@ class WireSettings:
     """Path of a Unix socket to connect to instead of host and port."""
     connect_to: tuple[str, int] | None = None
     """Host and port to connect to instead, while Host header and TLS name stay as they are."""
-    server_name: str | None = None
-    """TLS name (SNI and certificate); None: the host."""
     source_address: str | None = None
     """Local address to connect from; None: the system's choice."""
-    tls: TlsOptions = attrs.field(factory=TlsOptions)
-    """Used where the scheme is https."""
-    ssl_context: ssl.SSLContext | None = None
-    """Used in place of `tls` when given."""
-    max_connections: int = attrs.field(default=10_000, validator=attrs.validators.gt(0))
-    """Connections to one origin, at the most; requests beyond them wait for one."""
+    tls: Tls = attrs.field(factory=Tls)
+    """How https connections are made."""
+    resumes_tls: bool = True
+    """Whether later connections resume the TLS session of earlier ones."""
+    max_connections: int | None = None
+    """Connections to one origin, at the most; requests beyond them wait for one. None: as many as
+    there are requests at once."""
     max_connecting: int = attrs.field(default=256, validator=attrs.validators.gt(0))
     """Connections to one origin being opened at once: a slow target is not stampeded."""
     spare_connections: int = attrs.field(default=0, validator=attrs.validators.ge(0))
@@ -78,20 +73,3 @@ class WireSettings:
     def origin(self) -> Origin:
         """The target's origin."""
         return Origin(self.scheme, self.host, self.port or DEFAULT_PORTS[self.scheme])
-
-
-def settings_for(url: str) -> WireSettings:
-    """The settings for a target's base URL; change others with `attrs.evolve`.
-
-    Raises:
-        UsageError: if it is no http or https URL with a host.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise UsageError(f"a target must be an http or https URL with a host, got {url}")
-    return WireSettings(
-        scheme=parts.scheme,
-        host=parts.hostname,
-        port=parts.port or 0,
-        base_path=parts.path.rstrip("/"),
-    )

@@ -263,8 +263,8 @@ def flow_from(plans: tuple[RequestPlan, ...], actions: Callable[[], list[Action]
     """A flow that takes these actions, whatever comes of them."""
 
     def begin(seq: int, user: int) -> Session:
-        for action in actions():  # a list cannot be delegated to: it takes no results
-            yield action
+        for action in actions():
+            _ = yield action  # a list takes no results, so there is no yielding from it
 
     return Flow(plans, begin)
 
@@ -293,7 +293,9 @@ def httpx_client_for(url: str, max_redirects: int = 10) -> Client:
     """The reference."""
 
     async def drive(work: Work) -> None:
-        settings = httpx_client.HttpxSettings(url, verify=False, max_redirects=max_redirects)
+        settings = httpx_client.HttpxSettings(
+            base_url=url, verify=ssl.create_default_context(), max_redirects=max_redirects
+        )
         async with httpx_client.open_pool(settings, work.context.run.clock) as pool:
             await tasks.drive(work, pool.open_session)
 

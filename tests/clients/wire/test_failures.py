@@ -6,12 +6,12 @@ import resource
 import socket
 from collections.abc import Iterator
 
-import attrs
 import pytest
 
 from flux.clients.wire import WireSettings
 from flux.clients.wire.errors import classify
-from flux.flows.actions import Text
+from flux.control import Control
+from flux.flows.actions import End, Send, Text
 from flux.schemas import ErrorCode
 from tests.clients.wire.rig import (
     OK,
@@ -20,10 +20,10 @@ from tests.clients.wire.rig import (
     Script,
     answer_all,
     errors,
+    flow_from,
     flow_of,
     httpx_client_for,
     plan,
-    run,
     run_sync,
     serve,
     wire_client,
@@ -170,22 +170,12 @@ def test_a_large_request_is_sent_in_parts() -> None:
 
     with serve(script) as server:
         one = plan(method="POST", body=Text((body, 0, b"end")))
-        flow = flow_of(one)
-        flow = attrs.evolve(flow, begin=_sending(one, (b"value",)))
+        send = Send(one, (b"value",))
+        flow = flow_from((one,), lambda: [send, End(success=True, skipped=0)])
         rows = run_sync(wire_client(server.settings), flow, dues_ms=(0, 0))
     assert errors(rows) == ["NONE", "NONE"]
     assert rows["bytes_out"].tolist() == [len(body) + 8] * 2
     assert all(request.endswith(body + b"valueend") for request in server.requests)
-
-
-def _sending(one: object, values: tuple[bytes, ...]) -> object:
-    from flux.flows.actions import End, Send
-
-    def begin(seq: int, user: int) -> object:
-        result = yield Send(one, values)  # type: ignore[arg-type]
-        yield End(success=not result.error, skipped=0)
-
-    return begin
 
 
 def test_an_answer_given_before_the_request_is_complete_counts() -> None:
@@ -274,25 +264,16 @@ def test_running_out_of_descriptors_is_told_and_the_run_goes_on() -> None:
         held = socket.socket()
         try:
 
-            async def lower(_: object) -> None:
+            async def lower(_: Control) -> None:
                 # Room for what is open now, and for nothing else.
                 resource.setrlimit(resource.RLIMIT_NOFILE, (held.fileno(), hard))
 
-            import trio
-
-            async def main() -> object:
-                return await run(
-                    wire_client(server.settings),
-                    flow_of(plan(timeout_s=0.1)),
-                    (50, 51, 52),
-                    steer=lower,
-                )
-
-            rows = trio.run(main)
+            flow = flow_of(plan(timeout_s=0.1))
+            rows = run_sync(wire_client(server.settings), flow, dues_ms=(50, 51, 52), steer=lower)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             held.close()
-    assert errors(rows) == ["DESCRIPTORS"] * 3  # type: ignore[arg-type]
+    assert errors(rows) == ["DESCRIPTORS"] * 3
 
 
 def test_a_source_address_that_is_not_ours_has_no_port() -> None:

@@ -8,7 +8,8 @@ import attrs
 import pytest
 import trustme
 
-from flux.clients.wire import TlsOptions, WireSettings
+from flux.clients.target import Tls
+from flux.clients.wire import WireSettings
 from tests.clients.wire.rig import (
     OK,
     Peer,
@@ -29,7 +30,7 @@ class Authority:
     """A CA, and the file that says so."""
 
     ca: trustme.CA
-    file: str
+    file: pathlib.Path
 
     def server(self, *names: str) -> ssl.SSLContext:
         """A server's context with a certificate for these names."""
@@ -43,13 +44,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     ca = trustme.CA()
     file = tmp_path_factory.mktemp("tls") / "ca.pem"
     ca.cert_pem.write_to_path(str(file))
-    return Authority(ca, str(file))
+    return Authority(ca, file)
 
 
-def _https(server: Server, authority: Authority, **changes: object) -> WireSettings:
-    tls = TlsOptions(ca_file=authority.file)
+def _https(server: Server, authority: Authority) -> WireSettings:
+    tls = Tls(ca=authority.file)
     settings = attrs.evolve(server.settings, scheme="https", host="target.test", tls=tls)
-    return attrs.evolve(settings, connect_to=("127.0.0.1", server.port), **changes)
+    return attrs.evolve(settings, connect_to=("127.0.0.1", server.port))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -90,7 +91,7 @@ def test_an_unknown_authority_fails(authority: Authority) -> None:
     with serve(answer_all(), context=other) as server:
         settings = _https(server, authority)
         assert errors(run_sync(wire_client(settings), flow_of(plan()))) == ["TLS"]
-        lenient = attrs.evolve(settings, tls=TlsOptions(verify=False))
+        lenient = attrs.evolve(settings, tls=Tls(verify=False))
         assert errors(run_sync(wire_client(lenient), flow_of(plan()))) == ["NONE"]
 
 
@@ -98,7 +99,7 @@ def test_a_certificate_for_another_name_fails(authority: Authority) -> None:
     with serve(answer_all(), context=authority.server("other.test")) as server:
         settings = _https(server, authority)
         assert errors(run_sync(wire_client(settings), flow_of(plan()))) == ["TLS"]
-        named = attrs.evolve(settings, server_name="other.test")
+        named = attrs.evolve(settings, tls=attrs.evolve(settings.tls, server_name="other.test"))
         assert errors(run_sync(wire_client(named), flow_of(plan()))) == ["NONE"]
 
 
@@ -121,7 +122,7 @@ def test_a_server_that_asks_for_a_certificate(authority: Authority, tmp_path: pa
         settings = _https(server, authority)
         rows = run_sync(wire_client(settings), flow_of(plan(timeout_s=2)))
         assert errors(rows)[0] in {"TLS", "RESET", "CLOSED"}
-        tls = attrs.evolve(settings.tls, certificate_file=str(ours))
+        tls = attrs.evolve(settings.tls, cert=ours)
         rows = run_sync(wire_client(attrs.evolve(settings, tls=tls)), flow_of(plan()))
         assert errors(rows) == ["NONE"]
 
@@ -131,7 +132,7 @@ def test_a_server_that_is_too_old_fails(authority: Authority) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with serve(answer_all(), context=context) as server:
         settings = _https(server, authority)
-        tls = attrs.evolve(settings.tls, minimum_version=ssl.TLSVersion.TLSv1_3)
+        tls = attrs.evolve(settings.tls, min_version="1.3")
         rows = run_sync(wire_client(attrs.evolve(settings, tls=tls)), flow_of(plan()))
     assert errors(rows) == ["TLS"]
 
@@ -160,7 +161,7 @@ def test_later_connections_resume_the_session(authority: Authority, resume: bool
 
     with serve(script, context=authority.server("target.test")) as server:
         settings = _https(server, authority)
-        settings = attrs.evolve(settings, tls=attrs.evolve(settings.tls, resume=resume))
+        settings = attrs.evolve(settings, resumes_tls=resume)
         rows = run_sync(wire_client(settings), flow_of(plan()), dues_ms=(0, 60, 120))
     assert errors(rows) == ["NONE"] * 3
     assert reused == [False, resume, resume]

@@ -1,0 +1,234 @@
+"""The stage that stands for an executor whose sessions are driven by worker processes.
+
+It sends what its workers send, and keeps the laws of conservation where one of them dies: each
+arrival of its share becomes a row, and the run has a finding that names it.
+"""
+
+import logging
+import time
+from typing import Any, ClassVar
+
+import attrs
+import trio
+
+from flux.errors import FluxError
+from flux.graph import Pipeline
+from flux.schemas import OUTCOME, ROSTER, Rows, Schema
+from flux.stage import Context, Outbox
+from flux.summary import Finding
+from flux.validity import BUSY_CORE
+from flux.workers.books import Books
+from flux.workers.job import Order, shard_of
+from flux.workers.keys import OnWorkerLoss
+from flux.workers.link import UNKNOWN, Frame, Kind
+from flux.workers.lost import Share, cut_rows, lost_rows
+from flux.workers.process import WorkerProcess
+from flux.workers.steering import Change, Steering, change_after_ns
+
+POLLS_PER_TICK = 4
+SHORTEST_POLL_S = 0.005
+
+FOREVER_NS = 2**62
+
+
+@attrs.frozen(eq=False)
+class WorkerPool:
+    """An executor, driven by processes that are ready when it is made; see `flux.workers`."""
+
+    emits: ClassVar[Schema] = OUTCOME
+
+    executor: Any
+    """The stage as it was written."""
+    workers: tuple[WorkerProcess, ...]
+    pipeline: Pipeline
+    """What the workers run."""
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """The executor's."""
+        names: tuple[str, ...] = getattr(self.executor, "step_names", ())
+        return names or tuple(node.name for node in self.pipeline.executors)
+
+    @property
+    def requests(self) -> tuple[tuple[str, str], ...]:
+        """The executor's."""
+        requests: tuple[tuple[str, str], ...] = getattr(self.executor, "requests", ())
+        return requests
+
+    async def produce(self, context: Context, outbox: Outbox) -> None:
+        """Send what the workers send until all of them have ended.
+
+        Raises:
+            FluxError: a stage failed in a worker, which is named.
+        """
+        on_loss: OnWorkerLoss = getattr(self.executor, "on_worker_loss", "continue")
+        await _PoolRun(self, context, outbox, on_loss).run()
+
+
+@attrs.define(eq=False)
+class _Member:
+    """A worker during the run."""
+
+    worker: WorkerProcess
+    share: Share
+    books: Books
+    planned: int | None = None
+    cpu_s: float | None = None
+    """The CPU time that it took, once it has ended well."""
+    fate: str = ""
+    """How it died, if it did."""
+    died_ns: int = 0
+
+
+class _PoolRun:
+    """A pool at work in one run."""
+
+    def __init__(
+        self, pool: WorkerPool, context: Context, outbox: Outbox, on_loss: OnWorkerLoss
+    ) -> None:
+        self._context, self._run, self._outbox = context, context.run, outbox
+        self._on_loss = on_loss
+        self._is_closed = pool.pipeline.executors[0].accepts is ROSTER
+        self._steering = Steering([Change.of(self._run.control, -1)])
+        self._stopped_ns: int | None = None
+        self._failures: list[FluxError] = []
+        shards = [
+            shard_of(self._run.shard, worker.number, len(pool.workers)) for worker in pool.workers
+        ]
+        self._members = [
+            _Member(worker, Share(pool.pipeline, self._run, shard, self._steering), Books(shard))
+            for worker, shard in zip(pool.workers, shards)
+        ]
+
+    async def run(self) -> None:
+        """Let the workers begin, pass on what goes to and fro, and settle what is left."""
+        began_s = time.perf_counter()
+        async with trio.open_nursery() as steering:
+            for member in self._members:
+                order = Order.of(self._run, member.share.shard, self._steering.changes[0])
+                steering.start_soon(member.worker.tell, Kind.GO, order)
+            steering.start_soon(self._steer)
+            steering.start_soon(self._pass_on_stop)
+            steering.start_soon(self._pass_on_abort)
+            async with trio.open_nursery() as listening:
+                for member in self._members:
+                    listening.start_soon(self._listen, member)
+            steering.cancel_scope.cancel()
+        for member in self._members:
+            if member.fate:
+                await self._settle(member)
+        self._look_for_busy_workers(time.perf_counter() - began_s)
+        if self._failures:
+            raise self._failures[0]
+
+    async def _tell_all(self, kind: Kind, value: object = None) -> None:
+        for member in self._members:
+            await member.worker.tell(kind, value)
+
+    async def _steer(self) -> None:
+        """Look for changes of the level a few times a tick, and pass them on."""
+        control = self._run.control
+        pause_s = max(SHORTEST_POLL_S, self._run.tick_ns / 1e9 / POLLS_PER_TICK)
+        while True:
+            await trio.sleep(pause_s)
+            change = Change.of(control, change_after_ns(self._run))
+            if not change.is_same(self._steering.changes[-1]):
+                self._steering.add(change)
+                await self._tell_all(Kind.CHANGE, change)
+
+    async def _pass_on_stop(self) -> None:
+        await self._run.control.stopping.wait()
+        self._stopped_ns = self._run.clock.now_ns()
+        await self._tell_all(Kind.STOP)
+
+    async def _pass_on_abort(self) -> None:
+        await self._run.control.aborting.wait()
+        await self._tell_all(Kind.ABORT)
+
+    async def _listen(self, member: _Member) -> None:
+        """Take in what a worker sends until it says that nothing follows, or is gone."""
+        while (frame := await member.worker.link.receive()) is not None:
+            match frame.kind:
+                case Kind.ROWS | Kind.PLANNED:
+                    self._note_planned(member, frame)
+                    if frame.kind is Kind.ROWS:
+                        member.books.add(rows := frame.rows)
+                        await self._outbox.send(rows)
+                case Kind.END:
+                    member.cpu_s = frame.value
+                    return
+                case _:
+                    self._take_word(member, frame)
+        await self._note_loss(member)
+
+    def _note_planned(self, member: _Member, frame: Frame) -> None:
+        member.planned = None if frame.number == UNKNOWN else frame.number
+        self._report_planned()
+
+    def _report_planned(self) -> None:
+        self._context.report_planned(sum(member.planned or 0 for member in self._members))
+
+    def _take_word(self, member: _Member, frame: Frame) -> None:
+        if frame.kind is Kind.LOG:
+            for level, text in frame.value:
+                self._run.log.log(level, "worker %d: %s", member.worker.number, text)
+        elif frame.kind is Kind.STOPPED:
+            self._run.control.stop()
+        elif frame.kind is Kind.FAILED:
+            text, hint = frame.value
+            self._failures.append(FluxError(f"{member.worker.name}: {text}", hint=hint))
+
+    async def _note_loss(self, member: _Member) -> None:
+        member.died_ns = self._run.clock.now_ns()
+        member.fate = await member.worker.wait_fate()
+        told = f"; it said: {member.worker.told}" if member.worker.told else ""
+        text = f"{_fate(member)}{told}"
+        self._run.log.error("%s", text)
+        if self._on_loss == "stop":
+            self._run.control.stop()
+
+    async def _settle(self, member: _Member) -> None:
+        """Send a row for each session of a dead worker that has no end, and say so."""
+        cut = cut_rows(member.books, member.died_ns)
+        lost = 0
+
+        async def take(arrivals: Rows) -> None:
+            nonlocal lost
+            rows = lost_rows(arrivals, member.books, member.died_ns)
+            if len(rows):
+                lost += len(rows)
+                await self._outbox.send(rows)
+
+        if len(cut):
+            await self._outbox.send(cut)
+        if self._is_closed:
+            users = await member.share.count_users(member.died_ns)
+            what = f"its {users} users were gone from then on"
+        else:
+            until_ns = FOREVER_NS if self._stopped_ns is None else self._stopped_ns
+            await member.share.each_arrival(until_ns, take)
+            member.planned = member.books.over + len(cut) + lost
+            self._report_planned()
+            what = f"{lost} arrivals of its share were lost"
+        if len(cut):
+            what += f" and {len(cut)} sessions cut"
+        self._report(f"{_fate(member)}: {what}", is_fatal=True)
+
+    def _look_for_busy_workers(self, wall_s: float) -> None:
+        for member in self._members:
+            cores = (member.cpu_s or 0.0) / wall_s if wall_s > 0 else 0.0
+            if cores > BUSY_CORE:
+                self._report(
+                    f"worker {member.worker.number} kept {cores:.2f} cores busy: "
+                    "it may have slowed itself down",
+                    is_fatal=False,
+                )
+
+    def _report(self, text: str, *, is_fatal: bool) -> None:
+        level = logging.ERROR if is_fatal else logging.WARNING
+        self._run.log.log(level, "%s", text)
+        self._context.report_finding(Finding(text, is_fatal))
+
+
+def _fate(member: _Member) -> str:
+    return f"{member.worker.name} {member.fate} at {member.died_ns / 1e9:.1f} s"
