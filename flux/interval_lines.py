@@ -29,7 +29,6 @@ COLUMNS: Final[Mapping[str, Callable[[Summary], str]]] = MappingProxyType(
         "response_p99_ms": _response(99),
         "response_max_ms": _response(100),
         "lag_p99_ms": lambda summary: _milliseconds(summary.total.lag, 99),
-        "peak_in_flight": lambda summary: str(summary.peak_in_flight),
     }
 )
 """Name of each column, and its text; a percentile of nothing is empty."""

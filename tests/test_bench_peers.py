@@ -225,9 +225,20 @@ def test_flux_trusts_the_targets_certificate_only_over_tls() -> None:
     assert "/ca.pem" not in Flux("flux").pipeline(work())
 
 
-def test_result_gives_total_and_failure() -> None:
-    figures = read_result({"Script": "bench", "Total": 10, "Success": 9, "Failure": 1})
-    assert (figures.requests, figures.errors) == (10, 1)
+def test_result_gives_rate_failures_and_lag() -> None:
+    figures = read_result(
+        {
+            "Total": 10,
+            "Failure": 1,
+            "rate_per_s": 5.0,
+            "latency": {"lag": {"p50": 1_000_000, "p99": None}},
+            "sessions": {"planned": 100, "started": 99},
+        }
+    )
+    assert (figures.requests, figures.requests_per_s, figures.errors) == (10, 5.0, 1)
+    assert figures.more["lag_p50_ms"] == 1.0
+    assert math.isnan(figures.more["lag_p99_ms"])
+    assert figures.more["plan_error"] == pytest.approx(0.01)
 
 
 def test_rounds_are_interleaved() -> None:

@@ -32,18 +32,17 @@ def context_of(
         seed=seed,
         duration_ns=duration_ns,
         tick_ns=TICK_NS,
-        drain_ns=SECOND,
+        drain_ns=60 * SECOND,
         started_at=datetime.datetime(2026, 1, 5, tzinfo=datetime.UTC),
         clock=LiveClock(),
         shard=shard or Shard(),
         control=control or Control(),
     )
-    return Context(run, "stage", (source,), source_name="source", **told)
+    name = type(source).__name__.lower()
+    return Context(run, "stage", (source,), source_name=name, **told)
 
 
-async def drive(
-    stage: Any, context: Context, batches: Sequence[Rows]
-) -> list[tuple[int, Rows]]:
+async def drive(stage: Any, context: Context, batches: Sequence[Rows]) -> list[tuple[int, Rows]]:
     """Run a transform on these batches; what it sends, and when."""
     sender, inbox = trio.open_memory_channel[Any](float("inf"))
     outbox, results = trio.open_memory_channel[Any](float("inf"))
@@ -73,9 +72,12 @@ def arrivals_at(*due_s: float) -> Rows:
     return ARRIVAL.rows((seq, round(time_s * SECOND), 0) for seq, time_s in enumerate(due_s))
 
 
-def users_from_the_start(count: int) -> Rows:
-    """ROSTER rows: so many users join at once."""
-    return ROSTER.rows((0, user, 1) for user in range(count))
+def users_for(duration_s: float, count: int) -> Rows:
+    """ROSTER rows: so many users join at 0, and leave after that long."""
+    end_ns = round(duration_s * SECOND)
+    return ROSTER.rows(
+        (due_ns, user, change) for due_ns, change in ((0, 1), (end_ns, -1)) for user in range(count)
+    )
 
 
 def rows_of(found: Sequence[tuple[int, Rows]]) -> Rows:

@@ -38,7 +38,7 @@ def test_users_join_evenly_on_a_ramp_and_leave_at_the_end() -> None:
 
 def test_changes_are_released_two_ticks_ahead() -> None:
     for sent_ns, rows in changes(USERS.rows(RISE))[:-1]:
-        tick_ns = int(rows["due_ns"][0]) // TICK_NS * TICK_NS
+        tick_ns = (int(rows["due_ns"][0]) - 1) // TICK_NS * TICK_NS
         assert sent_ns == pytest.approx(max(0, tick_ns - TICKS_AHEAD * TICK_NS), abs=1)
 
 

@@ -76,7 +76,7 @@ async def test_an_interval_is_a_line_of_csv(capfd: pytest.CaptureFixture[str]) -
         "failures": "1",
         "dropped": "1",
         "rate_per_s": "2.0",
-        "response_p50_ms": "5.001",
+        "response_p50_ms": "5.003",
         "response_p95_ms": "25.000",
         "response_p99_ms": "25.000",
         "response_max_ms": "25.000",

@@ -65,11 +65,8 @@ class Flux:
 
     def job(self, work: Work) -> Job:
         """The pipeline is written out in full; its results land in the folder of the job."""
-        command = [*_command(), "run", "pipeline.toml", "--quiet"]
-        if self.processes > 1:
-            command += ["--processes", str(self.processes)]
         return Job(
-            command=command,
+            command=[*_command(), "run", "pipeline.toml", "--quiet"],
             read=read_run,
             files={"pipeline.toml": self.pipeline(work)},
             environment=self._environment(),
@@ -98,11 +95,12 @@ class Flux:
         steps = _HEALTH + (_REGISTER if work.kind == "register" else "")
         return (
             f'[[stage]]\nuse = "http"\ntarget = "{work.base_url}"\nclient = "{self.client}"\n'
-            f"{trust}\n{steps}"
+            f"processes = {self.processes}\n{trust}\n{steps}"
         )
 
     def _sinks(self) -> str:
-        return '[[stage]]\nuse = "csv"\n' if self.outputs else ""
+        rows = '[[stage]]\nuse = "csv"\n' if self.outputs else ""
+        return f'[[stage]]\nuse = "json"\n{rows}'
 
     def _environment(self) -> dict[str, str]:
         return {"PYTHONPATH": str(PROJECT)}
@@ -147,17 +145,19 @@ def read_result(result: Mapping[str, Any]) -> Figures:
     `result.json` begins with Script, Total, Success and Failure; everything else is looked up here
     and nowhere else.
     """
-    requests = int(result["Total"])
-    lag_ms = result.get("lag_ms", {})
-    planned = result.get("planned")
-    started = result.get("started")
+    lag, sessions = result["latency"]["lag"], result["sessions"]
+    planned, started = sessions["planned"], sessions["started"]
     return Figures(
-        requests=requests,
-        requests_per_s=float(result.get("requests_per_s", math.nan)),
+        requests=int(result["Total"]),
+        requests_per_s=float(result["rate_per_s"]),
         errors=int(result["Failure"]),
         more={
-            "lag_p50_ms": float(lag_ms.get("p50", math.nan)),
-            "lag_p99_ms": float(lag_ms.get("p99", math.nan)),
-            "plan_error": abs(started / planned - 1) if planned and started else math.nan,
+            "lag_p50_ms": _milliseconds(lag["p50"]),
+            "lag_p99_ms": _milliseconds(lag["p99"]),
+            "plan_error": abs(started / planned - 1) if planned else math.nan,
         },
     )
+
+
+def _milliseconds(time_ns: int | None) -> float:
+    return math.nan if time_ns is None else time_ns / 1e6

@@ -1,0 +1,335 @@
+"""Pools of worker processes: the same run on more cores, and every way in which it can end."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import trio
+
+from flux.engine import run_pipeline
+from flux.errors import FluxError, UsageError
+from flux.pipeline import Pipeline
+from flux.schemas import ErrorCode, Flag, Rows
+from flux.stage import Run, Shard
+from flux.workers.keys import ONE, Processes
+from flux.workers.opening import open_workers
+from tests.workers.running import is_alive, pids, pipeline_of, planned_columns, run_live
+from tests.workers.stages import Broken, Executor, Unreadable
+
+OPEN = """
+    duration = "1s"
+    seed = 3
+    [[stage]]
+    use = "exponential"
+    rate = "400/s"
+    [[stage]]
+    use = "ramp"
+    up = "300ms"
+    [[stage]]
+    use = "null"
+    service = "2ms"
+    processes = {processes}
+    {keys}
+"""
+
+CLOSED = """
+    duration = "1s"
+    seed = 3
+    [[stage]]
+    use = "users"
+    users = 5
+    think = "40ms"
+    [[stage]]
+    use = "null"
+    service = "10ms"
+    processes = 2
+"""
+
+
+def open_of(tmp_path: pathlib.Path, processes: object, keys: str = "") -> Pipeline:
+    return pipeline_of(OPEN.format(processes=processes, keys=keys), tmp_path)
+
+
+def due_s(rows: Rows) -> list[float]:
+    return sorted((rows["due_ns"] / 1e9).tolist())
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+async def test_workers_make_up_the_run_of_one_process(
+    processes: int, tmp_path: pathlib.Path
+) -> None:
+    _, whole = await run_live(open_of(tmp_path, 1))
+    result, rows = await run_live(open_of(tmp_path, processes))
+    assert planned_columns(rows) == planned_columns(whole)
+    assert not result.failures
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert ledger.planned == ledger.started == ledger.succeeded == len(whole)
+    assert result.summary.total.response.count == len(whole)
+    assert not rows.flags.writeable or rows.base is not None
+
+
+async def test_workers_share_what_is_a_shard_itself(tmp_path: pathlib.Path) -> None:
+    _, whole = await run_live(open_of(tmp_path, 1))
+    _, rows = await run_live(open_of(tmp_path, 2), shard=Shard(1, 3))
+    assert planned_columns(rows) == planned_columns(whole[whole["seq"] % 3 == 1])
+
+
+async def test_users_are_shared(tmp_path: pathlib.Path) -> None:
+    result, rows = await run_live(pipeline_of(CLOSED, tmp_path))
+    assert np.unique(rows["session"]).tolist() == [0, 1, 2, 3, 4]
+    assert (rows["session"] % 2 == rows["seq"] % 2).all()
+    assert result.summary is not None
+    assert result.summary.sessions.planned is None
+    assert result.summary.sessions.check() == []
+
+
+async def test_a_pool_leaves_other_executors_as_they_are(tmp_path: pathlib.Path) -> None:
+    text = """
+        duration = "500ms"
+        seed = 3
+        [[stage]]
+        use = "constant"
+        rate = "100/s"
+        [[stage]]
+        use = "null"
+        name = "alone"
+        [[stage]]
+        use = "null"
+        name = "shared"
+        inputs = ["constant"]
+        processes = {processes}
+        """
+    one, whole = await run_live(pipeline_of(text.format(processes=1), tmp_path))
+    two, rows = await run_live(pipeline_of(text.format(processes=2), tmp_path))
+    assert planned_columns(rows) == planned_columns(whole)
+    assert one.summary is not None
+    assert two.summary is not None
+    assert two.summary.sessions.planned == one.summary.sessions.planned == len(rows)
+    assert [step.name for step in two.summary.steps] == [step.name for step in one.summary.steps]
+
+
+async def test_stopping_reaches_the_workers(tmp_path: pathlib.Path) -> None:
+    async def stop(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(500_000_000)
+        run.control.stop()
+
+    _, whole = await run_live(open_of(tmp_path, 1))
+    result, rows = await run_live(open_of(tmp_path, 2), stop)
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert result.was_stopped
+    assert 0 < ledger.started < len(whole)
+    assert ledger.cancelled > 0
+    assert (
+        planned_columns(rows)
+        == [one for one in planned_columns(whole) if one[0] in set(rows["seq"].tolist())]
+        or (rows["step"] == -1).any()
+    )
+
+
+async def test_aborting_reaches_the_workers(tmp_path: pathlib.Path) -> None:
+    async def abort(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(500_000_000)
+        run.control.stop()
+        run.control.abort()
+
+    pipeline = pipeline_of(OPEN.format(processes=2, keys="").replace('"2ms"', '"1h"'), tmp_path)
+    result, rows = await run_live(pipeline, abort)
+    assert result.summary is not None
+    assert result.was_aborted
+    assert result.summary.sessions.check() == []
+    assert result.summary.sessions.aborted == result.summary.sessions.started > 0
+    assert {Flag(flag) & (Flag.ABORTED | Flag.CANCELLED) for flag in rows["flags"].tolist()} == {
+        Flag.ABORTED,
+        Flag.CANCELLED,
+    }
+
+
+async def test_a_change_of_the_level_is_the_same_in_all_workers(tmp_path: pathlib.Path) -> None:
+    async def steer(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(200_000_000)
+        run.control.pause()
+        await run.clock.wait_until(700_000_000)
+        run.control.resume()
+        run.control.scale = 3.0
+
+    text = """
+        duration = "1500ms"
+        tick = "50ms"
+        [[stage]]
+        use = "constant"
+        rate = "200/s"
+        [[stage]]
+        use = "null"
+        processes = 2
+        """
+    result, rows = await run_live(pipeline_of(text, tmp_path), steer)
+    assert result.summary is not None
+    assert result.summary.sessions.check() == []
+    # Had one worker planned another curve, numbers would be missing or out of order.
+    assert rows["seq"].tolist() == list(range(len(rows)))
+    assert (np.diff(rows["due_ns"]) > 0).all()
+    due_ms = rows["due_ns"] / 1e6
+    assert not ((due_ms > 450) & (due_ms < 800)).any()
+    assert (due_ms > 1300).sum() == pytest.approx(3 * 200 * 0.2, abs=2)
+
+
+async def test_the_share_of_a_killed_worker_is_counted_as_lost(tmp_path: pathlib.Path) -> None:
+    async def kill(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(500_000_000)
+        os.kill(pids(pipeline)[1], signal.SIGKILL)
+
+    _, whole = await run_live(open_of(tmp_path, 1))
+    result, rows = await run_live(open_of(tmp_path, 2), kill)
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert ledger.planned == len(whole)
+    assert ledger.lost > 0
+    lost = rows[rows["flags"] & Flag.LOST != 0]
+    assert len(lost) == ledger.lost
+    assert (lost["seq"] % 2 == 1).all()
+    assert (lost["error"] == ErrorCode.LOST).all()
+    assert sorted(zip(rows["seq"].tolist(), rows["due_ns"].tolist())) == sorted(
+        zip(whole["seq"].tolist(), whole["due_ns"].tolist())
+    )
+    finding = result.summary.findings[0]
+    assert finding.is_fatal
+    assert finding.text.startswith("worker 1 (pid ")
+    assert f"was killed by SIGKILL at 0.5 s: {ledger.lost} arrivals of its share" in finding.text
+    assert not result.was_stopped
+    assert (rows["due_ns"][rows["seq"] % 2 == 0] > 900_000_000).any()
+
+
+async def test_a_lost_worker_stops_the_run_if_that_is_wanted(tmp_path: pathlib.Path) -> None:
+    async def kill(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(300_000_000)
+        os.kill(pids(pipeline)[0], signal.SIGTERM)
+
+    _, whole = await run_live(open_of(tmp_path, 1))
+    result, rows = await run_live(open_of(tmp_path, 2, 'on_worker_loss = "stop"'), kill)
+    assert result.summary is not None
+    assert result.was_stopped
+    assert result.summary.sessions.check() == []
+    assert result.summary.sessions.lost > 0
+    assert len(rows) < len(whole)
+    assert "was killed by SIGTERM" in result.summary.findings[0].text
+
+
+async def test_users_of_a_killed_worker_are_gone(tmp_path: pathlib.Path) -> None:
+    async def kill(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(500_000_000)
+        os.kill(pids(pipeline)[0], signal.SIGKILL)
+
+    result, rows = await run_live(pipeline_of(CLOSED, tmp_path), kill)
+    assert result.summary is not None
+    assert result.summary.sessions.check() == []
+    assert "its 3 users were gone from then on" in result.summary.findings[0].text
+    assert rows["start_ns"][rows["session"] % 2 == 0].max() < 600_000_000
+    assert rows["start_ns"][rows["session"] % 2 == 1].max() > 800_000_000
+
+
+async def test_a_stage_that_fails_in_a_worker_is_named_with_it(tmp_path: pathlib.Path) -> None:
+    pipeline = pipeline_of(OPEN.format(processes=1, keys=""), tmp_path, Broken())
+    result, _ = await run_live(pipeline)
+    assert result.was_stopped
+    (failure,) = result.failures
+    assert failure.message.startswith("worker 1 (pid ")
+    assert "stage 'null' (null, from userflux) failed: ValueError: the spring" in failure.message
+
+
+async def test_a_worker_that_cannot_read_its_job_is_named(tmp_path: pathlib.Path) -> None:
+    pipeline = pipeline_of(OPEN.format(processes=1, keys=""), tmp_path, Unreadable())
+    with pytest.raises(
+        FluxError, match=r"worker \d \(pid \d+\) cannot do its part: ModuleNotFound"
+    ):
+        async with open_workers(pipeline):
+            raise AssertionError("not reached")
+
+
+async def test_a_stage_that_cannot_be_sent_is_named(tmp_path: pathlib.Path) -> None:
+    executor = Executor(field=lambda: None)
+    pipeline = pipeline_of(OPEN.format(processes=1, keys=""), tmp_path, executor)
+    with pytest.raises(FluxError, match="stage 'null' cannot be sent to worker processes"):
+        async with open_workers(pipeline):
+            raise AssertionError("not reached")
+
+
+async def test_no_worker_outlives_the_block(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ExceptionGroup) as raised:  # noqa: PT012  # it has to fail inside the block
+        async with trio.open_nursery(), open_workers(open_of(tmp_path, 2)) as pipeline:
+            started = pids(pipeline)
+            assert [is_alive(pid) for pid in started] == [True, True]
+            raise OSError("disk full")
+    assert raised.group_contains(OSError, match="disk full")
+    assert not any(is_alive(pid) for pid in started)
+
+
+async def test_auto_is_as_many_as_there_are_cpus(tmp_path: pathlib.Path) -> None:
+    cpus = len(os.sched_getaffinity(0))
+    async with open_workers(open_of(tmp_path, '"auto"')) as pipeline:
+        assert len(pids(pipeline)) == (cpus if cpus > 1 else 0)
+
+
+async def test_one_process_starts_none(tmp_path: pathlib.Path) -> None:
+    pipeline = open_of(tmp_path, 1)
+    async with open_workers(pipeline) as opened:
+        assert opened == pipeline
+
+
+async def test_workers_that_nobody_opened_are_an_error(tmp_path: pathlib.Path) -> None:
+    pipeline = open_of(tmp_path, 2)
+    with pytest.raises(UsageError, match="stage 'null' has processes = 2, which flux run starts"):
+        await run_pipeline(pipeline, None)  # type: ignore[arg-type]  # it is not looked at
+
+
+PARENT = """
+    import pathlib, sys, trio
+    from flux.stage import Run
+    from flux.pipeline import Pipeline
+    from tests.workers.running import pids, pipeline_of, run_live
+
+    async def tell(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(100_000_000)
+        print(*pids(pipeline), flush=True)
+
+    text = pathlib.Path(sys.argv[1]).read_text()
+    trio.run(run_live, pipeline_of(text, pathlib.Path(sys.argv[1]).parent), tell)
+"""
+
+
+async def test_workers_end_with_a_parent_that_is_killed(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "long.toml"
+    file.write_text(textwrap.dedent(OPEN.format(processes=2, keys="")).replace('"1s"', '"60s"'))
+    script = [sys.executable, "-c", textwrap.dedent(PARENT), str(file)]
+    parent = await trio.lowlevel.open_process(script, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    line = await parent.stdout.receive_some()
+    workers = [int(word) for word in line.split()]
+    assert [is_alive(pid) for pid in workers] == [True, True]
+    watched = [os.pidfd_open(pid) for pid in workers]
+    parent.kill()
+    await parent.wait()
+    with trio.fail_after(5):
+        for descriptor in watched:
+            await trio.lowlevel.wait_readable(descriptor)
+            os.close(descriptor)
+    await parent.stdout.aclose()
+
+
+def test_processes_are_a_number_or_auto() -> None:
+    assert Processes.from_toml(1) == ONE
+    assert Processes.from_toml("auto").count >= 1
+    assert str(Processes.from_toml("auto")) == '"auto"'
+    with pytest.raises(Exception, match="from 1 to"):
+        Processes.from_toml(0)
+    with pytest.raises(Exception, match='a whole number, or "auto"'):
+        Processes.from_toml("two")
