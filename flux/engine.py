@@ -79,6 +79,14 @@ async def run_pipeline(
     return result
 
 
+def prepare_stages(pipeline: Pipeline) -> None:
+    """Let stages do what takes time and needs no run, such as imports; call it before the clock."""
+    for node in pipeline.nodes:
+        prepare: Callable[[], None] | None = getattr(node.stage, "prepare", None)
+        if prepare is not None:
+            prepare()
+
+
 def _check_workers(pipeline: Pipeline) -> None:
     for node in pipeline.executors:
         processes: Processes = getattr(node.stage, "processes", ONE)

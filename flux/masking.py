@@ -61,6 +61,9 @@ _CREDENTIALS = re.compile(
 )
 """Long, or with a digit: "basic understanding" is no secret."""
 
+_PART = re.compile(r"(?<=[:=])(?:[^\s:;=]{6,}$|(?=[^\s;]*\d|[^\s;]{20})[^\s;]{6,})")
+"""Of `user:password`, and of cookies those that do not look like words: secret by themselves."""
+
 _LONG_ENOUGH: Final = 6
 """Characters of a secret that is replaced everywhere; shorter ones would mangle other texts."""
 
@@ -158,6 +161,8 @@ def _find(document: dict[str, Any], origins: Mapping[Path, str]) -> _Secrets:
         for key, start, end in spans:
             if not _is_harmless(_without(text[start:end], secrets.by_path.get(path, {}))):
                 secrets.add(path, text[start:end], _name(document, path, key))
+                for part in _PART.finditer(text, start, end):
+                    secrets.add(path, part[0], _name(document, path, f"{key}_part"))
     return secrets
 
 

@@ -102,8 +102,8 @@ def session_text(
 ) -> str:
     """What `write_session` writes. Pure."""
     secrets = find_secrets(document, origins)
-    masked = mask_secrets(document, origins)
-    names = sorted(name[2:-1] for name in secrets.values())
+    text = tomli_w.dumps(mask_secrets(document, origins))
+    names = sorted(name[2:-1] for name in secrets.values() if name in text)
     header = [
         "The pipeline of this run; `flux run` on this file repeats it.",
         f"flux {flux.__version__}",
@@ -112,7 +112,7 @@ def session_text(
     ]
     if names:
         header.append(f"secrets were left out; set {', '.join(names)}")
-    return "".join(f"# {_one_line(line)}\n" for line in header) + "\n" + tomli_w.dumps(masked)
+    return "".join(f"# {_one_line(line)}\n" for line in header) + "\n" + text
 
 
 def _one_line(text: str) -> str:

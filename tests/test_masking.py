@@ -1,4 +1,4 @@
-"""Masking: no secret is left, what is no secret stays, and the masked means what the plain meant."""
+"""Masking: no secret is left, what is none stays, and the masked means what the plain meant."""
 
 from typing import Any
 
@@ -30,7 +30,6 @@ PLACES: dict[str, Any] = {
     "line": lambda key, secret: {"lines": [f"Accept: */*\n{key}: {secret}\nHost: a"]},
     "json": lambda key, secret: {"step": [{"json": {"user": {key: secret}}}]},
     "json array": lambda key, secret: {"step": [{"json": {key: ["a", secret]}}]},
-    "json number": lambda key, secret: {"step": [{"json": {key: 8675309}}], "secret": "8675309"},
     "json text": lambda key, secret: {"body": f'{{"n": 1, "{key}": "{secret}", "m": [2]}}'},
     "form": lambda key, secret: {"body": f"user=bob&{key}={secret}&n=1"},
     "query": lambda key, secret: {"get": f"/a?x=1&{key}={secret}"},
@@ -47,12 +46,10 @@ def test_no_secret_is_left_anywhere(place: str, key: str, secret: str, text: str
     assume(secret.lower() not in str(stage).replace(secret, "").lower())
     masked = mask_secrets({"stage": [stage]})
     assert secret not in tomli_w.dumps(masked)
-    assert "8675309" not in tomli_w.dumps(masked)
 
 
 @given(st.sampled_from(sorted(PLACES)), TELLING, SECRET)
 def test_a_masked_document_means_what_it_meant(place: str, key: str, secret: str) -> None:
-    assume(place != "json number")
     document = {"stage": [{"use": "http", **PLACES[place](key, secret), "price": "$5, ${X}, $$"}]}
     secrets = {name[2:-1]: text for text, name in find_secrets(document).items()}
     assert secrets
@@ -131,6 +128,15 @@ def test_a_default_that_was_used_is_not_left_in_the_session() -> None:
 def test_what_is_no_secret_stays(document: dict[str, Any]) -> None:
     assert mask_secrets(document) == document
     assert find_secrets(document) == {}
+
+
+def test_a_secret_number_of_a_payload_becomes_a_reference() -> None:
+    document = {"json": {"pin": 867530, "n": 867530}, "note": "867530", "tokens": 867530}
+    assert mask_secrets(document) == {
+        "json": {"pin": "${JSON_PIN}", "n": 867530},
+        "note": "${JSON_PIN}",
+        "tokens": 867530,
+    }
 
 
 def test_a_reference_is_named_after_its_place() -> None:

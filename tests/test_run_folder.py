@@ -3,7 +3,6 @@
 import datetime
 import os
 import pathlib
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -119,9 +118,7 @@ def test_a_session_begins_with_version_command_and_time() -> None:
     assert "# started_at: 2026-11-21T10:00:00.000+00:00" in header
     assert header[2].startswith("# command: flux run 'a b.toml' --set 'http.headers.X=${STAGE_HTTP")
     assert "abcdefgh" not in text
-    assert re.search(
-        "^# .*STAGE_HTTP_HEADERS_AUTHORIZATION, STAGE_HTTP_TARGET_PASSWORD$", text, re.M
-    )
+    assert header[4].endswith(" set STAGE_HTTP_HEADERS_AUTHORIZATION, STAGE_HTTP_TARGET_PASSWORD")
 
 
 def test_a_session_is_whole_or_absent(tmp_path: pathlib.Path) -> None:

@@ -16,7 +16,7 @@ from flux.cli.options import FILE, all_overrides, pipeline_options
 from flux.clock import LiveClock
 from flux.console import format_progress, format_summary
 from flux.demo import open_demo_targets
-from flux.engine import Observer, RunResult, run_pipeline
+from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
 from flux.errors import ExitCode
 from flux.log import open_log
 from flux.masking import find_secrets
@@ -107,6 +107,7 @@ async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> R
         open_demo_targets(pipeline, run.seed) as pipeline,
         open_workers(pipeline) as pipeline,
     ):
+        prepare_stages(pipeline)
         # What exists by now lives as long as the run; the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -1,6 +1,7 @@
 """`http`: an executor that drives a flow of HTTP requests against a target."""
 
 import base64
+import importlib
 import pathlib
 import ssl
 from collections.abc import Iterator, Mapping
@@ -120,9 +121,11 @@ expect = { status = 200 }
         """Keys that the chosen client does not have."""
         for key in self._only_httpx() if self.client == "wire" else ():
             yield Violation('needs client = "httpx"', key=key)
-        is_httpx = self.client == "httpx" or (self.client is None and self._only_httpx())
-        if is_httpx and self.connect_to is not None:
+        if self.client != "wire" and self._is_httpx() and self.connect_to is not None:
             yield Violation('needs client = "wire"', key="connect_to")
+
+    def _is_httpx(self) -> bool:
+        return self.client == "httpx" or bool(self._only_httpx())
 
     def _only_httpx(self) -> tuple[str, ...]:
         """Keys in use that only the httpx client has."""
@@ -163,6 +166,12 @@ expect = { status = 200 }
         encoded = base64.b64encode((self.auth.basic or "").encode()).decode()
         return {"authorization": f"Basic {encoded}"}
 
+    def prepare(self) -> None:
+        """Import the client before the clock starts, so that the first session is not late."""
+        importlib.import_module(
+            "flux.clients.httpx_client" if self._is_httpx() else "flux.clients.wire"
+        )
+
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Drive every session that is due with the chosen client."""
         if self.target.is_demo:
@@ -181,7 +190,7 @@ expect = { status = 200 }
             log=OutcomeLog(outbox),
             iterations=context.source if context.given is ROSTER else None,
         )
-        if self.client == "httpx" or self._only_httpx():
+        if self._is_httpx():
             await self._drive_httpx(work)
         else:
             await self._drive_wire(work)

@@ -113,7 +113,7 @@ class Share:
                 nodes.append(attrs.evolve(node, stage=taken, emits=None))
             elif node.kind == "pacer" and node.accepts is not None:
                 name = f"{node.name} (steered)"
-                steered = _Steered(self.steering, until_ns)
+                steered = _Steered(self.steering, until_ns, node.accepts)
                 nodes.append(
                     Node(name, name, "userflux", steered, node.inputs, node.accepts, node.accepts)
                 )
@@ -127,9 +127,12 @@ class Share:
 class _Steered:
     """What `flux.release` does in a run: the level under live control, up to a time."""
 
+    accepts: ClassVar[tuple[Schema, ...]] = (DEMAND, USERS)
+
     steering: Steering
     until_ns: int
-    accepts: ClassVar[tuple[Schema, ...]] = (DEMAND, USERS)
+    emits: Schema
+    """What it is given. Not SAME: a source asks its shapers where they jump, and this is none."""
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         async for demand in inbox:

@@ -37,7 +37,7 @@ class Executor:
     accepts: ClassVar[tuple[Schema, ...]] = (ARRIVAL,)
     emits: ClassVar[Schema] = OUTCOME
 
-    processes: Processes = Processes(2)
+    processes: Processes = attrs.field(default=Processes(2))
     on_worker_loss: OnWorkerLoss = "continue"
     field: Any = None
 

@@ -4,7 +4,7 @@ Theory of operation. Each round of `Loop.run` does four things:
 
 1. start what is due: arrivals, ends of pauses, expired time limits, things put off for a moment;
 2. arm the timer for whatever is due next;
-3. wait for sockets and timer, for two milliseconds at the most;
+3. wait for sockets and timer, which fires after two milliseconds at the latest;
 4. call the handler of each socket that is ready.
 
 A handler (`Connection._on_readable`) reads a response and, if it is complete, calls
@@ -46,6 +46,7 @@ from flux.clock import Clock
 
 _QUANTUM_NS = 2_000_000
 _QUANTUM_S = _QUANTUM_NS / 1e9
+_SLACK_NS = 100_000
 _EVENTS_PER_ROUND = 32
 _MOST_CHECKPOINTS = 8
 """Per quantum: enough for a batch to pass from task to task to the end of the pipeline."""
@@ -88,12 +89,19 @@ class Loop:
         poller, deadlines = self.poller, self.deadlines
         agenda, put_off, closing = self._agenda, self._put_off, self._closing
         poll, handlers, clock_ns = poller.poll, poller.handlers, time.perf_counter_ns
-        origin_ns, yielded_ns = self.origin_ns, -NEVER_NS
+        timer_fd, origin_ns = poller.timer_fd, self.origin_ns
+        yield_ns, is_busy = -NEVER_NS, True
         while not self._is_over:
             now_ns = clock_ns() - origin_ns
-            if now_ns - yielded_ns > _QUANTUM_NS:
-                await self._let_others_run()
-                yielded_ns = now_ns = clock_ns() - origin_ns
+            if now_ns >= yield_ns:
+                if is_busy:
+                    await self._let_others_run()
+                else:
+                    await self._park(model)
+                is_busy = False
+                now_ns = clock_ns() - origin_ns
+                yield_ns = now_ns + _QUANTUM_NS
+
             if model.next_due_ns <= now_ns:
                 model.start_due(now_ns)
             if agenda and agenda[0][0] <= now_ns:
@@ -102,28 +110,23 @@ class Loop:
                 deadlines.sweep(now_ns)
             if put_off:
                 self._do_put_off()
+            if self._is_drained(model, now_ns):
+                return
 
-            wake_ns = min(model.next_due_ns, deadlines.next_ns)
-            if self._drain_until_ns is not None:
-                if not model.running or now_ns >= self._drain_until_ns:
-                    return
-                wake_ns = min(wake_ns, self._drain_until_ns)
-            if agenda and agenda[0][0] < wake_ns:
-                wake_ns = agenda[0][0]
+            wake_ns = self._wake_ns(model)
             if put_off or wake_ns <= now_ns:
                 events = poll(0, _EVENTS_PER_ROUND)
             else:
-                wake_ns += origin_ns
-                if wake_ns != poller.armed_ns:
-                    poller.arm(wake_ns if wake_ns < NEVER_NS else 0)
-                events = poll(_QUANTUM_S, _EVENTS_PER_ROUND)
-                if not events and not self._is_over:
-                    self._is_parked = True
-                    await poller.wait()
-                    self._is_parked = False
-                    yielded_ns = clock_ns() - origin_ns
+                wake_ns = min(wake_ns, yield_ns) + origin_ns
+                if not poller.armed_ns or wake_ns + _SLACK_NS < poller.armed_ns:
+                    # Starts that are due close together share one wake-up, at the last of them.
+                    together_ns = model.due_together_ns(_SLACK_NS) + origin_ns
+                    poller.arm(max(wake_ns, min(together_ns, wake_ns + _SLACK_NS)))
+                events = poll(-1, _EVENTS_PER_ROUND)
             for fd, mask in events:
                 handlers[fd](mask)
+                if fd != timer_fd:
+                    is_busy = True
             if closing:
                 self._close_sockets()
 
@@ -132,6 +135,27 @@ class Loop:
             await trio.lowlevel.checkpoint()
             if not trio.lowlevel.current_statistics().tasks_runnable:
                 return
+
+    async def _park(self, model: Model) -> None:
+        """Nothing has happened for a while: let trio wait for something to happen."""
+        wake_ns = self._wake_ns(model)
+        self.poller.arm(wake_ns + self.origin_ns if wake_ns < NEVER_NS else 0)
+        self._is_parked = True
+        await self.poller.wait()
+        self._is_parked = False
+
+    def _is_drained(self, model: Model, now_ns: int) -> bool:
+        until_ns = self._drain_until_ns
+        return until_ns is not None and (not model.running or now_ns >= until_ns)
+
+    def _wake_ns(self, model: Model) -> int:
+        """When there is something to do even if nothing happens."""
+        wake_ns = min(model.next_due_ns, self.deadlines.next_ns)
+        if self._agenda and self._agenda[0][0] < wake_ns:
+            wake_ns = self._agenda[0][0]
+        if self._drain_until_ns is not None and self._drain_until_ns < wake_ns:
+            return self._drain_until_ns
+        return wake_ns
 
     def _resume_due(self, now_ns: int) -> None:
         agenda = self._agenda

@@ -4,6 +4,7 @@ Both tell the loop by `next_due_ns` when there is something to start, and hear f
 session has ended. Neither starts more than a few at a time, so that responses do not wait.
 """
 
+from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +51,9 @@ class Model(Protocol):
 
     def start_due(self, now_ns: int) -> None:
         """Start what is due, or some of it."""
+
+    def due_together_ns(self, slack_ns: int) -> int:
+        """When the last of those is due that are due within `slack_ns` of the next one."""
 
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A session has ended."""
@@ -115,6 +119,13 @@ class OpenModel:
             else:
                 self._hold(due_ns, now_ns)
                 return
+
+    def due_together_ns(self, slack_ns: int) -> int:
+        """When the last of those is due that are due within `slack_ns` of the next one."""
+        if self._is_blocked or self._index == len(self._dues):
+            return self.next_due_ns
+        limit_ns = self._dues[self._index] + slack_ns
+        return self._dues[bisect_right(self._dues, limit_ns, self._index) - 1]
 
     def _start(self, due_ns: int) -> None:
         seq = self._take()
@@ -229,6 +240,10 @@ class ClosedModel:
                 self._join(number)
             else:
                 self._leave(self._users.pop(number), now_ns)
+
+    def due_together_ns(self, slack_ns: int) -> int:
+        """When the next one is due: users join and leave too seldom to wait for each other."""
+        return self.next_due_ns
 
     def _join(self, number: int) -> None:
         visit = Visit(number)

@@ -3,6 +3,8 @@
 The loop blocks in `poll` for a millisecond or two at a time, which the kernel ends the moment
 something happens; when nothing does, it parks in `wait`, where trio runs everything else. Timeouts
 of epoll are whole milliseconds, those of a timerfd are nanoseconds: it wakes within about 50 µs.
+Setting a timer is dear (3 to 12 µs on virtual machines), so it is set once per time it fires, and
+epoll gets no timeout of its own.
 """
 
 import ctypes
@@ -36,8 +38,10 @@ class Poller(Protocol):
     """By file descriptor."""
     armed_ns: int
     """The time it will wake up at; 0: none."""
+    timer_fd: int
+    """The descriptor that tells of the armed time; -1: then `poll` just returns."""
     poll: Callable[..., list[tuple[int, int]]]
-    """(seconds to wait at the most, events at the most) to (descriptor, mask) of each event."""
+    """(0 or -1 for not waiting or waiting, events at the most) to (descriptor, mask) of each."""
 
     def add(self, fd: int, handler: Handler, mask: int) -> None:
         """Begin to watch a descriptor."""
@@ -74,11 +78,12 @@ class EpollPoller:
         self.armed_ns = 0
         self.poll: Callable[..., list[tuple[int, int]]] = self._epoll.poll
         self._timer = _open_timer()
-        self.add(self._timer.fd, self._on_timer, READABLE)
+        self.timer_fd = self._timer.fd
+        self.add(self.timer_fd, self._on_timer, READABLE)
 
     def _on_timer(self, _: int) -> None:
         # Setting it anew, which the loop does before it waits, also makes it unreadable.
-        self.arm(0)
+        self.armed_ns = 0
 
     def add(self, fd: int, handler: Handler, mask: int) -> None:
         """Begin to watch a descriptor."""
@@ -120,6 +125,7 @@ class SelectPoller:
         self._selector.register(self._anchor, selectors.EVENT_READ)
         self.handlers: dict[int, Handler] = {}
         self.armed_ns = 0
+        self.timer_fd = -1
         self.poll: Callable[..., list[tuple[int, int]]] = self._poll
 
     def add(self, fd: int, handler: Handler, mask: int) -> None:
@@ -142,10 +148,12 @@ class SelectPoller:
         self.armed_ns = at_ns
 
     def _poll(self, timeout_s: float, max_events: int) -> list[tuple[int, int]]:
-        """Wait that long, or until the armed time, at the most."""
-        if self.armed_ns:
-            timeout_s = min(timeout_s, max(0, self.armed_ns - time.perf_counter_ns()) / 1e9)
+        """Wait until the armed time at the most; the loop always arms before it waits."""
+        if timeout_s:
+            timeout_s = max(0, self.armed_ns - time.perf_counter_ns()) / 1e9
         ready = self._selector.select(timeout_s)[:max_events]
+        if not ready:
+            self.armed_ns = 0
         return [(key.fd, _mask(events)) for key, events in ready]
 
     async def wait(self) -> None:
@@ -198,29 +206,22 @@ if sys.version_info >= (3, 13) and sys.platform == "linux":
             os.timerfd_settime_ns(self.fd, flags=os.TFD_TIMER_ABSTIME, initial=at_ns)
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
-
-
 class _LibcTimer:
     """A timerfd by way of libc, for Pythons whose os module has none."""
 
     def __init__(self) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
+        libc = ctypes.PyDLL(None, use_errno=True)  # keeps the GIL: these calls never block
         self.fd = libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-        self._spec = _Itimerspec()
-        self._value = self._spec.it_value
+        # struct itimerspec: interval and value, each in seconds and nanoseconds.
+        self._spec = (ctypes.c_long * 4)()
         self._settime = libc.timerfd_settime
         self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
         self._address = ctypes.addressof(self._spec)
 
     def set(self, at_ns: int) -> None:
-        self._value.tv_sec, self._value.tv_nsec = divmod(at_ns, 1_000_000_000)
+        self._spec[2] = at_ns // 1_000_000_000
+        self._spec[3] = at_ns % 1_000_000_000
         self._settime(self.fd, _TFD_TIMER_ABSTIME, self._address, None)
