@@ -133,7 +133,7 @@ def _default(field: "attrs.Attribute[Any]") -> str | None:
 
 
 def _toml(value: Any) -> str:
-    if value is None or value == () or value == {}:
+    if value is None or value == () or value == {} or value == "":
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

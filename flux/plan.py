@@ -7,7 +7,7 @@ never waits. What comes out is what a run would release.
 import datetime
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -203,8 +203,10 @@ class _Record:
         if len(due_ns):
             while due_ns[-1] > self.demand[self.reached]["end_ns"][-1]:
                 self.reached += 1
-            # One that is due at the very end of the batch belongs to its last row.
-            inner = np.searchsorted(due_ns, self.demand[self.reached]["start_ns"][1:])
+            # An arrival that is due where two rows meet is what the first of them comes to, also at
+            # the end of the batch; users join and leave as the second one begins.
+            side: Literal["left", "right"] = "left" if self.is_closed else "right"
+            inner = np.searchsorted(due_ns, self.demand[self.reached]["start_ns"][1:], side)
             self.per_row[self.reached] += np.diff(inner, prepend=0, append=len(due_ns))
             self.first_due_ns = int(due_ns[0]) if self.first_due_ns is None else self.first_due_ns
             self.last_due_ns = int(due_ns[-1])

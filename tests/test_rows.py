@@ -121,9 +121,10 @@ def test_method_and_url_are_those_of_the_step() -> None:
     assert found == [*REQUESTS, ("", ""), ("", "")]
 
 
-@pytest.mark.parametrize("flag", [Flag.DROPPED, Flag.CANCELLED])
+@pytest.mark.parametrize("flag", [Flag.DROPPED, Flag.CANCELLED, Flag.LOST])
 def test_an_arrival_that_never_started_fills_its_place_in_the_first_attack(flag: Flag) -> None:
-    row = {**not_started(100, flag), "seq": 3, "start_ns": 40, "end_ns": 40}
+    error = int(ErrorCode[str(flag.name)])
+    row = {**not_started(100, flag), "seq": 3, "start_ns": 40, "end_ns": 40, "error": error}
     record = json.loads(ndjson_format(STEPS, STARTED_AT).lines(as_rows([row])))
     assert (record["attack"], record["seq"], record["step"]) == ("login", 3, "")
     assert (record["code"], record["latency"]) == (0, 0)

@@ -3,6 +3,7 @@
 import datetime
 import os
 import pathlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +16,7 @@ from flux.config.interpolate import interpolate
 from flux.errors import StorageFailed
 from flux.masking import find_secrets
 from flux.run_folder import create_run_folder, session_text, write_session
+from flux.schemas import ERROR_TEXTS, OUTCOME, Flag
 
 STARTED_AT = datetime.datetime(2026, 11, 21, 10, 0, tzinfo=datetime.UTC)
 DOCUMENT: dict[str, Any] = {
@@ -29,6 +31,15 @@ DOCUMENT: dict[str, Any] = {
         },
     ],
 }
+
+
+README = pathlib.Path(__file__).parents[1] / "results" / "README.md"
+
+
+def test_the_readme_explains_every_column_error_and_flag() -> None:
+    explained = re.findall(r"`([a-z_]+)`", README.read_text())
+    flags = [str(flag.name).lower() for flag in Flag]
+    assert {*OUTCOME.columns, "timestamp", *filter(None, ERROR_TEXTS), *flags} <= set(explained)
 
 
 def test_the_first_run_makes_the_folders(tmp_path: pathlib.Path) -> None:

@@ -29,6 +29,9 @@ from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
 
+LEAD_S = 0.1
+"""Time from the start of the stages to the start of the clock."""
+
 
 @click.command()
 @click.argument("file", type=FILE)
@@ -111,7 +114,12 @@ async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> R
         # What exists by now lives as long as the run; the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        run = attrs.evolve(run, clock=LiveClock(), started_at=datetime.datetime.now().astimezone())
+        # The stages get ready for the first arrivals while the clock is still below zero.
+        run = attrs.evolve(
+            run,
+            clock=LiveClock(trio.current_time() + LEAD_S),
+            started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
+        )
         return await run_pipeline(pipeline, run, observers=observers, handle_signals=True)
 
 

@@ -78,7 +78,7 @@ class Link:
     _sending: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     async def send(self, kind: Kind, value: object = None) -> None:
-        """Send a frame with a pickled value, whole even if cancelled.
+        """Send a frame with a pickled value; after one that was cancelled, send no more.
 
         Raises:
             OSError: the other end is gone.
@@ -95,11 +95,9 @@ class Link:
             await self._send(Kind.ROWS, number, body)
 
     async def _send(self, kind: Kind, number: int, body: bytes | memoryview) -> None:
-        # Half a frame would make everything after it unreadable.
-        with trio.CancelScope(shield=True):
-            async with self._sending:
-                await self._send_all(memoryview(_HEAD.pack(kind, number, len(body))))
-                await self._send_all(memoryview(body))
+        async with self._sending:
+            await self._send_all(memoryview(_HEAD.pack(kind, number, len(body))))
+            await self._send_all(memoryview(body))
 
     async def _send_all(self, data: memoryview) -> None:
         while data:

@@ -119,7 +119,8 @@ async def _tell_stop(link: Link, control: Control, told: trio.Event) -> None:
     """Say at once if this worker stops of itself: a stage of it has failed."""
     await control.stopping.wait()
     if not told.is_set():
-        await link.send(Kind.STOPPED)
+        with trio.CancelScope(shield=True):  # half a frame would make the next one unreadable
+            await link.send(Kind.STOPPED)
 
 
 async def _tell_failure(link: Link, error: Exception) -> None:
@@ -185,8 +186,9 @@ class Report:
     async def _tick(self, run: Run) -> None:
         while True:
             await trio.sleep(run.tick_ns / 1e9)
-            await self.link.send_planned(run.planned())
-            await self.lines.send(self.link)
+            with trio.CancelScope(shield=True):  # half a frame would make the next one unreadable
+                await self.link.send_planned(run.planned())
+                await self.lines.send(self.link)
 
     def _renumbered(self, rows: Rows) -> Rows:
         """The rows with their steps numbered as in the whole run."""

@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import trio
 
 from flux.errors import StorageFailed
+from flux.interval_lines import COLUMNS
 from flux.schemas import OUTCOME, SUMMARY
 from flux.stages.csv import Csv
 from flux.stages.ndjson import Ndjson
@@ -82,6 +84,12 @@ async def test_an_interval_is_a_line_of_csv(capfd: pytest.CaptureFixture[str]) -
         "response_max_ms": "25.000",
         "lag_p99_ms": "10.000",
     }
+
+
+def test_every_column_of_an_interval_is_explained() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "stages" / "stdout.md").read_text()
+    cells = re.findall(r"^\| ([a-z0-9_, ]+) \|", page, re.MULTILINE)
+    assert [name for cell in cells[1:] for name in cell.split(", ")] == list(COLUMNS)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -1,5 +1,7 @@
 """What each worker gets, and what the parent knows of it."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,8 +23,8 @@ def test_the_shards_of_a_shard_are_the_shard(outer: int, index: int, count: int)
     whole = Shard(index % outer, outer)
     parts = [shard_of(whole, number, count) for number in range(count)]
     numbers = range(3 * outer * count)
-    owners = [[seq for seq in numbers if seq % one.count == one.index] for one in parts]
-    assert sorted(sum(owners, [])) == [seq for seq in numbers if seq % outer == whole.index]
+    owned = [seq for one in parts for seq in numbers if seq % one.count == one.index]
+    assert sorted(owned) == [seq for seq in numbers if seq % outer == whole.index]
 
 
 @pytest.mark.parametrize(
@@ -49,9 +51,9 @@ def rows_of(values: list[tuple[int, int, Flag]]) -> Rows:
     stretch=st.sampled_from([1, 97]),
 )
 def test_books_know_what_has_begun_and_what_is_over(
-    lives: list[str], random: "np.random.Generator", stretch: int
+    lives: list[str], random: Random, stretch: int
 ) -> None:
-    shard, books = Shard(2, 5), Books(Shard(2, 5))
+    books = Books(Shard(2, 5))
     first: list[tuple[int, int, Flag]] = []
     last: list[tuple[int, int, Flag]] = []
     for number, life in enumerate(lives):
@@ -62,15 +64,15 @@ def test_books_know_what_has_begun_and_what_is_over(
             last.append((seq, 7000 + number, Flag.LAST))
         if life == "dropped":
             last.append((seq, seq, Flag.DROPPED))
-    random.shuffle(first)  # type: ignore[arg-type]  # hypothesis gives a random.Random
-    random.shuffle(last)  # type: ignore[arg-type]  # as above
+    random.shuffle(first)
+    random.shuffle(last)
     for rows in (first[::2], first[1::2], last[::2], last[1::2]):
         books.add(rows_of(rows))
     arrivals = ARRIVAL.empty(len(lives))
     arrivals["seq"] = 2 + 5 * stretch * np.arange(len(lives))
     begun = [number for number, life in enumerate(lives) if life == "begun"]
-    seq, session = books.open_sessions()
-    assert seq.tolist() == [2 + 5 * number * stretch for number in begun]
+    open_seq, session = books.open_sessions()
+    assert open_seq.tolist() == [2 + 5 * number * stretch for number in begun]
     assert session.tolist() == [7000 + number for number in begun]
     assert books.over == sum(life in ("over", "dropped") for life in lives)
     lost = lost_rows(arrivals, books, 10)["seq"].tolist()
@@ -78,7 +80,6 @@ def test_books_know_what_has_begun_and_what_is_over(
         2 + 5 * number * stretch for number, life in enumerate(lives) if life == "unheard"
     ]
     assert len(cut_rows(books, 10)) + books.over + len(lost) == len(lives)
-    assert shard.count == 5
 
 
 def test_books_forget_what_is_over() -> None:

@@ -1,16 +1,19 @@
 """The wire client: HTTP/1.1 at the speed of clients written in C.
 
-settings      where the target is and how to connect
-drive         the seam: a `Work` is done
-loop          the hot path, and the theory of operation
-models        when sessions start
-visit         a session under way
-connection    a state machine per connection
-pool          the connections to one origin
-encode        requests as bytes
-heads         response heads that were seen before
-response      the general way of reading responses
-decode, cookies, redirects, errors, resolve, poller, deadlines
+    drive         the seam: a `Work` is done
+    settings      where the target is and how to connect
+    loop          rounds of waiting and handling, and the theory of operation
+    sessions      what sessions ask for, done
+    models        when sessions start
+    visit         a session under way
+    pool          the connections to one origin
+    opening       connecting, and the TLS handshake
+    connection    an open connection: requests out, responses in
+    encode        requests as bytes
+    heads         response heads that were seen before
+    response      the general way of reading responses
+
+and decode, cookies, redirects, errors, resolve, poller, deadlines, which say what they are.
 """
 
 from flux.clients.wire.drive import drive

@@ -1,12 +1,11 @@
-"""One connection: a state machine over a non-blocking socket.
+"""One open connection: a state machine over a non-blocking socket.
 
-    connecting ──► (handshaking) ──► idle ◄──► awaiting a response ──► closed
+    idle ◄──► awaiting a response ──► closed
 
 The state is which method the poller calls. `_on_readable` is the hot one: it is called for every
 response, and for nearly all of them it does one `recv`, one `find` and one dict lookup.
 """
 
-import errno
 import socket
 import ssl
 from time import perf_counter_ns
@@ -15,8 +14,7 @@ from typing import TYPE_CHECKING
 from flux.clients.wire.deadlines import NEVER_NS
 from flux.clients.wire.errors import BadResponse, classify
 from flux.clients.wire.heads import Head, keep
-from flux.clients.wire.poller import READABLE, WRITABLE
-from flux.clients.wire.resolve import Address
+from flux.clients.wire.poller import READABLE, WRITABLE, Handler
 from flux.clients.wire.response import CountedBody, ResponseReader
 from flux.clients.wire.visit import Visit
 from flux.schemas import ErrorCode
@@ -27,20 +25,15 @@ if TYPE_CHECKING:
 _RECEIVE_BYTES = 65536
 _END_OF_HEAD = b"\r\n\r\n"
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_UNDER_WAY = frozenset({0, errno.EINPROGRESS})
 
 
 class Connection:
     """Carries one request at a time to one origin."""
 
     __slots__ = (
-        "_address",
-        "_addresses",
-        "_began_ns",
         "_counted",
         "_fd",
         "_is_secure",
-        "_on_response",
         "_origin_ns",
         "_poller",
         "_reader",
@@ -48,134 +41,37 @@ class Connection:
         "_send",
         "_socket",
         "_unsent",
-        "connect_ns",
-        "deadline_ns",
         "is_closed",
         "is_kept",
-        "is_open",
         "pool",
-        "tls_ns",
         "visit",
         "watched_ns",
     )
 
-    def __init__(self, pool: "Pool", deadline_ns: int) -> None:
+    def __init__(self, pool: "Pool", opened: socket.socket) -> None:
         self.pool = pool
-        self.deadline_ns = deadline_ns
-        """For opening; once open, the request's deadline counts."""
         self.watched_ns = NEVER_NS
         self.visit: Visit | None = None
-        self.is_open = False
         self.is_closed = False
         self.is_kept = False
         """True once it has carried a whole response."""
-        self.connect_ns = 0
-        self.tls_ns = 0
         self._poller = pool.loop.poller
         self._origin_ns = pool.loop.origin_ns
-        self._is_secure = pool.origin.is_secure
-        self._socket: socket.socket | None = None
-        self._fd = -1
-        self._addresses: list[Address] = []
-        self._reader: ResponseReader | None = None
-        self._counted: CountedBody | None = None
-        self._unsent: memoryview | None = None
-
-    # Opening
-
-    def open(self, addresses: list[Address]) -> ErrorCode:
-        """Begin to connect to the first address that can be tried; an error if none can."""
-        self._began_ns = perf_counter_ns()
-        self._addresses = addresses
-        return self._try_next()
-
-    def _try_next(self) -> ErrorCode:
-        code = ErrorCode.UNREACHABLE
-        while self._addresses:
-            self._address = self._addresses.pop(0)
-            try:
-                self._begin_connect(*self._address)
-            except OSError as error:
-                code = classify(error)
-                self._close_socket()
-            else:
-                return ErrorCode.NONE
-        return code
-
-    def _begin_connect(self, family: int, address: object) -> None:
-        self._socket = opened = socket.socket(family, socket.SOCK_STREAM)
-        opened.setblocking(False)
-        if family != getattr(socket, "AF_UNIX", None):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.pool.sessions.settings.source_address is not None:
-                opened.bind((self.pool.sessions.settings.source_address, 0))
-        number = opened.connect_ex(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
-        if number not in _UNDER_WAY:
-            raise OSError(number, "connect")
+        self._socket = opened
         self._fd = opened.fileno()
-        self._poller.add(self._fd, self._on_connect, WRITABLE)
-
-    def _on_connect(self, mask: int) -> None:
-        if self._socket is None:
-            return
-        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            code = classify(OSError(number, "connect"))
-            self._close_socket()
-            if self._addresses:
-                code = self._try_next()
-                if not code:
-                    return
-            self._on_unopenable(code)
-            return
-        self.connect_ns = max(1, perf_counter_ns() - self._began_ns)
-        self.pool.prefer(self._address)
-        if self._is_secure:
-            self._begin_handshake()
-        else:
-            self._on_open(self._socket)
-
-    def _begin_handshake(self) -> None:
-        if self._socket is None:
-            return
-        self._began_ns = perf_counter_ns()
-        self._poller.remove(self._fd)
-        try:
-            self._socket = self.pool.wrap(self._socket)
-        except (OSError, ValueError) as error:
-            code = classify(error) if isinstance(error, OSError) else ErrorCode.TLS
-            self._fd = -1
-            self._on_unopenable(code)
-            return
-        self._poller.add(self._fd, self._on_handshake, READABLE | WRITABLE)
-
-    def _on_handshake(self, mask: int) -> None:
-        if not isinstance(self._socket, ssl.SSLSocket):
-            return
-        try:
-            self._socket.do_handshake()
-        except ssl.SSLWantReadError:
-            self._poller.change(self._fd, self._on_handshake, READABLE)
-        except ssl.SSLWantWriteError:
-            self._poller.change(self._fd, self._on_handshake, WRITABLE)
-        except OSError as error:
-            self._on_unopenable(classify(error))
-        else:
-            self.tls_ns = max(1, perf_counter_ns() - self._began_ns)
-            self._on_open(self._socket)
-
-    def _on_unopenable(self, code: ErrorCode) -> None:
-        self.pool.fail_one(code)
-        self.close()
-
-    def _on_open(self, opened: socket.socket) -> None:
-        self.is_open = True
+        self._is_secure = isinstance(opened, ssl.SSLSocket)
         self._send = opened.send
         # SSLSocket.recv only adds a check to what its read does.
         self._receive = opened.read if isinstance(opened, ssl.SSLSocket) else opened.recv
-        self._on_response = self._on_readable_tls if self._is_secure else self._on_readable
+        self._reader: ResponseReader | None = None
+        self._counted: CountedBody | None = None
+        self._unsent: memoryview | None = None
         self._poller.change(self._fd, self._on_response, READABLE)
-        self.pool.on_opened(self)
+
+    @property
+    def _on_response(self) -> Handler:
+        """The handler of an open connection; not kept, for that would be a reference cycle."""
+        return self._on_readable_tls if self._is_secure else self._on_readable
 
     # Sending
 
@@ -347,19 +243,11 @@ class Connection:
 
     def current_deadline_ns(self) -> int:
         """When what it is doing must be done."""
-        if self.is_closed:
-            return NEVER_NS
-        if self.visit is not None:
-            return self.visit.deadline_ns
-        return NEVER_NS if self.is_open else self.deadline_ns
+        return NEVER_NS if self.visit is None else self.visit.deadline_ns
 
     def on_deadline(self, now_ns: int) -> None:
         """Give up what it is doing."""
-        if self.is_open:
-            self._fail(ErrorCode.TIMEOUT)
-            return
-        self.pool.expire(now_ns)
-        self.close()
+        self._fail(ErrorCode.TIMEOUT)
 
     def _fail(self, code: ErrorCode) -> None:
         """Close, and tell the visit."""
@@ -380,15 +268,9 @@ class Connection:
         if self.is_closed:
             return
         self.is_closed = True
+        if self._reader is not None:
+            self._reader.close()
         self._reader = self._counted = self._unsent = None
-        self._close_socket()
+        self._poller.remove(self._fd)
+        self.pool.loop.close_later(self._socket)
         self.pool.on_closed(self)
-
-    def _close_socket(self) -> None:
-        """Close at the end of the round, so that no event of this round meets a reused number."""
-        if self._fd >= 0:
-            self._poller.remove(self._fd)
-            self._fd = -1
-        if self._socket is not None:
-            self.pool.loop.close_later(self._socket)
-            self._socket = None

@@ -16,10 +16,11 @@ async def drive(work: Work, settings: WireSettings) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(work.log.keep_flushing)
         loop = Loop(work.context.run.clock)
+        dispatched = trio.Event()
         try:
             sessions = Sessions(work, settings, loop, nursery)
             try:
-                nursery.start_soon(_dispatch, work, loop, sessions.model)
+                nursery.start_soon(_dispatch, work, loop, sessions.model, dispatched)
                 nursery.start_soon(_abort_when_told, work, loop, sessions.model)
                 await loop.run(sessions.model)
             finally:
@@ -27,11 +28,12 @@ async def drive(work: Work, settings: WireSettings) -> None:
                 sessions.close()
         finally:
             loop.close()
+        await dispatched.wait()
         nursery.cancel_scope.cancel()
     await work.log.flush()
 
 
-async def _dispatch(work: Work, loop: Loop, model: Model) -> None:
+async def _dispatch(work: Work, loop: Loop, model: Model, dispatched: trio.Event) -> None:
     """Hand the inbox on until it ends or the run is stopped, then drain."""
     async with cancelled_by(work.context.run.control.stopping), cancelled_by(model.is_over):
         async for batch in work.inbox:
@@ -47,9 +49,10 @@ async def _dispatch(work: Work, loop: Loop, model: Model) -> None:
             model.feed(batch)
             model.stop(loop.now_ns())
     loop.drain(loop.now_ns() + work.context.run.drain_ns)
+    dispatched.set()
 
 
 async def _abort_when_told(work: Work, loop: Loop, model: Model) -> None:
     await work.context.run.control.aborting.wait()
-    model.stop(loop.now_ns())
+    model.is_over.set()
     loop.finish()

@@ -41,7 +41,6 @@ import trio
 from flux.clients.wire.deadlines import NEVER_NS, Deadlines
 from flux.clients.wire.models import Model
 from flux.clients.wire.poller import open_poller
-from flux.clients.wire.visit import Visit
 from flux.clock import Clock
 
 _QUANTUM_NS = 2_000_000
@@ -72,7 +71,7 @@ class Loop:
         self.origin_ns = origin_of(clock)
         self.poller = open_poller()
         self.deadlines = Deadlines()
-        self._agenda: list[tuple[int, int, Callable[[Visit, int], None], Visit]] = []
+        self._agenda: list[tuple[int, int, Callable[[Any, int], None], object]] = []
         self._agenda_count = 0
         self._put_off: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._closing: list[socket.socket] = []
@@ -162,8 +161,8 @@ class Loop:
         for _ in range(_EVENTS_PER_ROUND):
             if not agenda or agenda[0][0] > now_ns:
                 return
-            _, number, resume, visit = heappop(agenda)
-            resume(visit, number)
+            _, number, resume, subject = heappop(agenda)
+            resume(subject, number)
 
     def _do_put_off(self) -> None:
         for _ in range(min(len(self._put_off), _EVENTS_PER_ROUND)):
@@ -185,10 +184,10 @@ class Loop:
         self._put_off.append((do, arguments))
         self.wake()
 
-    def later(self, due_ns: int, resume: Callable[[Visit, int], None], visit: Visit) -> int:
-        """Call `resume(visit, number)` at that time, and return the number."""
+    def later(self, due_ns: int, resume: Callable[[Any, int], None], subject: object) -> int:
+        """Call `resume(subject, number)` at that time, and return the number."""
         self._agenda_count += 1
-        heappush(self._agenda, (due_ns, self._agenda_count, resume, visit))
+        heappush(self._agenda, (due_ns, self._agenda_count, resume, subject))
         return self._agenda_count
 
     def close_later(self, one: socket.socket) -> None:

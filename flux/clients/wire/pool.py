@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from flux.clients.wire.connection import Connection
 from flux.clients.wire.deadlines import NEVER_NS
+from flux.clients.wire.opening import Opening
 from flux.clients.wire.resolve import Address
 from flux.clients.wire.settings import Origin
 from flux.clients.wire.visit import Visit
@@ -40,12 +41,13 @@ class Pool:
         """Ready for a request, the last one used at the end; some may have been closed since."""
         self.waiting: deque[Visit] = deque()
         self.connections: set[Connection] = set()
-        """All that are not closed."""
+        """All that are open."""
         self.watched_ns = NEVER_NS
         self._where = where
-        self._opening: set[Connection] = set()
+        self._opening: set[Opening] = set()
         self._most = sessions.settings.max_connections or sys.maxsize
         self._most_opening = sessions.settings.max_connecting
+        self.source_address = sessions.settings.source_address
         self._spare = sessions.settings.spare_connections
         self._context: ssl.SSLContext | None = None
         self._session: ssl.SSLSession | None = None
@@ -104,39 +106,26 @@ class Pool:
             self._open(deadline_ns)
 
     def _may_open(self) -> bool:
-        return len(self._opening) < self._most_opening and len(self.connections) < self._most
+        opening = len(self._opening)
+        return opening < self._most_opening and opening + len(self.connections) < self._most
 
     def _open(self, deadline_ns: int) -> None:
-        connection = Connection(self, deadline_ns)
-        self._opening.add(connection)
-        self.connections.add(connection)
-        self.loop.deadlines.watch(connection, deadline_ns)
+        opening = Opening(self, deadline_ns)
+        self._opening.add(opening)
+        self.loop.deadlines.watch(opening, deadline_ns)
         if isinstance(self._where, str):
-            self._connect(connection, [(socket.AF_UNIX, self._where)], ErrorCode.NONE)
+            opening.begin([(socket.AF_UNIX, self._where)], ErrorCode.NONE)
             return
         self.sessions.resolver.resolve(
-            *self._where, lambda addresses, code: self._connect(connection, addresses, code)
+            *self._where, lambda addresses, code: opening.begin(self._reachable(addresses), code)
         )
-
-    def _connect(self, connection: Connection, addresses: list[Address], code: ErrorCode) -> None:
-        if connection.is_closed:
-            return
-        code = code or connection.open(self._reachable(addresses))
-        if code:  # later, for whoever fails may at once ask again
-            self.loop.soon(self._give_up, connection, code)
 
     def _reachable(self, addresses: list[Address]) -> list[Address]:
         """Those of the source address's family, in a list of their own."""
-        source = self.sessions.settings.source_address
-        if source is None:
+        if self.source_address is None:
             return list(addresses)
-        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        family = socket.AF_INET6 if ":" in self.source_address else socket.AF_INET
         return [address for address in addresses if address[0] == family]
-
-    def _give_up(self, connection: Connection, code: ErrorCode) -> None:
-        if not connection.is_closed:
-            self.fail_one(code)
-            connection.close()
 
     def wrap(self, opened: socket.socket) -> ssl.SSLSocket:
         """The socket with TLS around it, the handshake still to be made."""
@@ -149,7 +138,7 @@ class Pool:
             session=self._session,
         )
 
-    def keep_session(self, opened: socket.socket | None) -> None:
+    def keep_session(self, opened: socket.socket) -> None:
         """Resume the TLS session of this connection on those to come."""
         if isinstance(opened, ssl.SSLSocket) and self.sessions.settings.resumes_tls:
             session = opened.session
@@ -161,25 +150,30 @@ class Pool:
         if not isinstance(self._where, str):
             self.sessions.resolver.prefer(*self._where, address)
 
-    def on_opened(self, connection: Connection) -> None:
+    def on_opened(self, opening: Opening, opened: socket.socket) -> None:
         """A connection is ready for its first request."""
-        self._opening.discard(connection)
+        self._opening.discard(opening)
+        connection = Connection(self, opened)
+        self.connections.add(connection)
         if not self.waiting:
             self.idle.append(connection)
             return
         visit = self.waiting.popleft()
         visit.flags |= _NEW_CONNECTION
-        visit.connect_ns, visit.tls_ns = connection.connect_ns, connection.tls_ns
+        visit.connect_ns, visit.tls_ns = opening.connect_ns, opening.tls_ns
         connection.begin(visit)
+
+    def on_not_opened(self, opening: Opening) -> None:
+        """An attempt is over, and leaves its place to another."""
+        self._opening.discard(opening)
+        self._open_for_waiting()
 
     # Ending
 
     def on_closed(self, connection: Connection) -> None:
         """A connection is gone, and leaves its place to another."""
-        self._opening.discard(connection)
         self.connections.discard(connection)
-        if self.waiting:
-            self._open_for_waiting()
+        self._open_for_waiting()
 
     def fail_one(self, code: ErrorCode) -> None:
         """A connection could not be opened: fail the one that has waited longest."""
@@ -212,5 +206,7 @@ class Pool:
     def close(self) -> None:
         """Close all connections."""
         self.waiting.clear()
+        for opening in list(self._opening):
+            opening.give_up()
         for connection in list(self.connections):
             connection.close()

@@ -71,6 +71,10 @@ class ResponseReader:
             raise BadResponse(ErrorCode.PROTOCOL)
         return self.is_complete
 
+    def close(self) -> None:
+        """Break the cycle of references between this and its parser."""
+        del self._parser
+
     def head(self, wants_headers: bool) -> Head:
         """What the loop wants to know of a complete response."""
         headers = self.mapping() if wants_headers else None

@@ -140,13 +140,14 @@ def serve(
     unix: bool = False,
     family: int = socket.AF_INET,
     context: ssl.SSLContext | None = None,
+    queue: int = 512,
 ) -> Iterator[Server]:
     """Serve on loopback, each connection in a thread of its own."""
     folder = tempfile.TemporaryDirectory()
     listener = socket.socket(socket.AF_UNIX if unix else family, socket.SOCK_STREAM)
     local: Any = str(pathlib.Path(folder.name) / "s") if unix else ("127.0.0.1", 0)
     listener.bind(("::1", 0) if family == socket.AF_INET6 else local)
-    listener.listen(512)
+    listener.listen(queue)
     server = Server(listener.getsockname())
     ends: list[socket.socket] = []
     threads: list[threading.Thread] = []

@@ -136,6 +136,11 @@ async def _stop_at_once(control: Control) -> None:
     control.stop()
 
 
+async def _abort_at_once(control: Control) -> None:
+    await trio.sleep(0.05)
+    control.abort()
+
+
 async def _stop_then_abort(control: Control) -> None:
     await trio.sleep(0.1)
     control.stop()
@@ -167,6 +172,19 @@ def test_what_does_not_end_in_time_is_aborted(steer: Any, drain_s: float) -> Non
     )
     _check_same(by_wire, by_httpx)
     assert errors(by_wire) == ["NONE", "ABORTED"] * 2
+
+
+def test_an_abort_cancels_what_has_not_started() -> None:
+    flow = flow_of(plan(timeout_s=100), plan(index=1, timeout_s=100))
+    with serve(_never) as server:
+        rows = run_sync(
+            wire_client(server.settings),
+            flow,
+            dues_ms=(0, 60_000),
+            steer=_abort_at_once,
+            holds_open=True,
+        )
+    assert errors(rows) == ["NONE", "ABORTED", "CANCELLED"]
 
 
 def test_a_session_in_a_pause_is_aborted_too() -> None:

@@ -94,6 +94,12 @@ def test_a_slow_target_meets_no_stampede() -> None:
     assert server.accepted <= 20
 
 
+def test_a_full_queue_of_a_unix_socket_is_waited_for() -> None:
+    with serve(answer_all(), unix=True, queue=1) as server:
+        rows = run_sync(wire_client(server.settings), flow_of(plan()), dues_ms=(0,) * 100)
+    assert errors(rows) == ["NONE"] * 100
+
+
 def test_spare_connections_are_opened_ahead_of_need() -> None:
     with serve(answer_all()) as server:
         settings = attrs.evolve(server.settings, spare_connections=3)
