@@ -5,15 +5,15 @@ results of userflux reads these too. `flux.result_schema` says what every key me
 """
 
 import json
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from flux.errors import FluxError, StorageFailed
+from flux.errors import FluxError
 from flux.histogram import Histogram, encode
 from flux.series import COUNTS, LEVELS, PEAKS, PERCENTS, QUANTILES, Series
 from flux.stage import Run
+from flux.storage import storing, write_whole
 from flux.summary import LATENCIES, StepSummary, Summary
 
 SCHEMA_ID = "flux.result/1"
@@ -71,17 +71,9 @@ def write_result(path: pathlib.Path, document: Document) -> None:
     Raises:
         StorageFailed: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    text = result_text(document)
-    try:
+    with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageFailed(f"{path} cannot be written: {error.strerror}") from error
+    write_whole(path, result_text(document).encode())
 
 
 def read_result(path: pathlib.Path) -> Document:

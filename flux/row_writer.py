@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from flux.rows import RowFormat
+from flux.schemas import OUTCOME
 from flux.stage import Context, Inbox
 from flux.storage import storing
 
@@ -42,6 +43,7 @@ async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
         row_format: how rows become lines.
         write: where lines go.
     """
+    row_format.lines(OUTCOME.empty(1))  # builds its tables now, not while the first rows wait
     if row_format.header:
         await write(bytearray(row_format.header))
     text = bytearray()

@@ -19,7 +19,7 @@ import tomli_w
 import flux
 from flux.config.locate import Path
 from flux.masking import find_secrets, mask_secrets, replace_secrets
-from flux.storage import storing
+from flux.storage import storing, write_whole
 
 SESSION_FILE: Final = "session.toml"
 """Name of the file that repeats a run."""
@@ -79,17 +79,7 @@ def write_session(
     """
     text = session_text(document, command=command, started_at=started_at, origins=origins)
     file = folder / SESSION_FILE
-    unfinished = folder / f".{SESSION_FILE}.part"
-    with storing(file):
-        try:
-            with unfinished.open("wb") as stream:
-                stream.write(text.encode(errors="replace"))
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(file)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+    write_whole(file, text.encode(errors="replace"))
     return file
 
 

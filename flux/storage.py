@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -40,3 +41,22 @@ def storing(what: str | os.PathLike[str], task: str = "write") -> Iterator[None]
         reason = os.strerror(error.errno) if error.errno else str(error)
         hint = _HINTS.get(error.errno or 0)
         raise StorageFailed(f"cannot {task} {os.fspath(what)}: {reason}", hint=hint) from error
+
+
+def write_whole(path: pathlib.Path, data: bytes) -> None:
+    """Write a file as a whole or not at all, even if the machine loses power meanwhile.
+
+    Raises:
+        StorageFailed: it cannot be written; what stood there before still does.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    with storing(path):
+        try:
+            with unfinished.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise

@@ -123,6 +123,7 @@ def test_every_report_on_a_page_is_what_flux_check_says(
 
 _SHELL = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.M | re.S)
 _INDENTED = re.compile(r"(?:^ {4}.*\n)+", re.M)
+_INLINE = re.compile(r"`((?:\w+=\S+ +)*flux [^`]+)`")
 _COMMENT = re.compile(r"^#( {2,}.*)$", re.M)
 _COMMAND = re.compile(rf"(?:^|\s)(?:\w+=\S* +)*flux +(?=-|(?:{'|'.join(COMMANDS)})\b)")
 
@@ -133,6 +134,8 @@ def shell_lines(page: str, text: str) -> Iterator[str]:
         return
     for block in [*_SHELL.findall(text), *_INDENTED.findall(text)]:
         yield from block.replace("\\\n", " ").splitlines()
+    for span in _INLINE.findall(text):
+        yield span.replace("\n", " ").replace("…", "")
 
 
 def command_lines() -> Iterator[Any]:
@@ -152,8 +155,8 @@ def test_every_command_line_has_a_command_and_options_that_exist(line: str) -> N
     assert command is not None
     try:
         made = command.make_context(name, arguments, parent=context)
-    except click.exceptions.Exit:
-        return  # help was asked for
+    except (click.exceptions.Exit, click.MissingParameter):
+        return  # help was asked for; or no more than the command's name is meant
     for value in made.params.values():
         for file in value if isinstance(value, tuple) else (value,):
             if isinstance(file, pathlib.Path) and file.parts[0] == "pipelines":

@@ -7,6 +7,7 @@ round is a process of its own; a figure is the median of the rounds, with the sl
 
 import argparse
 import datetime
+import itertools
 import json
 import pathlib
 import statistics
@@ -23,7 +24,7 @@ from flux.clients import wire
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.target import Tls
 from flux.clients.work import Limits, Work
-from flux.clock import LiveClock
+from flux.clock import Clock, LiveClock
 from flux.flows.actions import Flow
 from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions
@@ -181,7 +182,7 @@ def _flow(case: Case) -> Flow:
     return compile_flow(steps, seed=1, defaults=FlowOptions())
 
 
-async def _plan(case: Case, clock: LiveClock, into: Outbox) -> None:
+async def _plan(case: Case, clock: Clock, into: Outbox) -> None:
     """Play the pacer."""
     async with into:
         if case.users:
@@ -195,7 +196,7 @@ async def _plan(case: Case, clock: LiveClock, into: Outbox) -> None:
         )
         dues = np.cumsum(gaps).astype(np.int64)
         edges = np.searchsorted(dues, np.arange(0, SECONDS + 1, _TICK_S) * 1e9)
-        for start, end in zip(edges, edges[1:]):
+        for start, end in itertools.pairwise(edges):
             if end > start:
                 batch = ARRIVAL.empty(end - start)
                 batch["seq"], batch["due_ns"] = np.arange(start, end), dues[start:end]

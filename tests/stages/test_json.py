@@ -192,7 +192,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: pathlib.P
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageFailed, match="cannot be written"):
+    with pytest.raises(StorageFailed, match="cannot write"):
         write_result(tmp_path / "file" / "result.json", {})
 
 

@@ -333,17 +333,22 @@ async def test_workers_end_with_a_parent_that_is_killed(tmp_path: pathlib.Path) 
     script = [sys.executable, "-c", textwrap.dedent(PARENT), str(file)]
     parent = await trio.lowlevel.open_process(script, stdout=subprocess.PIPE)
     assert parent.stdout is not None
-    line = await parent.stdout.receive_some()
-    workers = [int(word) for word in line.split()]
-    assert [is_alive(pid) for pid in workers] == [True, True]
-    watched = [os.pidfd_open(pid) for pid in workers]
-    parent.kill()
-    await parent.wait()
+    async with parent.stdout:
+        try:
+            line = b""
+            while not line.endswith(b"\n"):
+                received = await parent.stdout.receive_some()
+                assert received
+                line += received
+            watched = [os.pidfd_open(int(word)) for word in line.split()]
+        finally:
+            parent.kill()
+            await parent.wait()
+    assert len(watched) == 2
     with trio.fail_after(5):
         for descriptor in watched:
             await trio.lowlevel.wait_readable(descriptor)
             os.close(descriptor)
-    await parent.stdout.aclose()
 
 
 def test_processes_are_a_number_or_auto() -> None:

@@ -205,11 +205,10 @@ class Connection:
             keep(step.heads, raw, head)
         if step.is_head:
             self._reader = None  # its parser still waits for a body
-        reader.fed_bytes = 0
         self._let_go(is_reusable=is_reusable)
-        if is_special and sessions.take_special(visit, head[0], reader):
-            return
-        sessions.complete(visit, head, body, now_ns)
+        if not (is_special and sessions.take_special(visit, head[0], reader)):
+            sessions.complete(visit, head, body, now_ns)
+        reader.forget()
 
     def _let_go(self, *, is_reusable: bool) -> None:
         """The response is complete: be there for another request, or close."""

@@ -71,6 +71,13 @@ class ResponseReader:
             raise BadResponse(ErrorCode.PROTOCOL)
         return self.is_complete
 
+    def forget(self) -> None:
+        """The response has been dealt with: give its memory back, and be ready for another."""
+        self.fed_bytes = 0
+        self._first_data = b""
+        self._parts = None
+        self.headers = []
+
     def close(self) -> None:
         """Break the cycle of references between this and its parser."""
         del self._parser
