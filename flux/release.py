@@ -5,7 +5,7 @@ So rows pass one by one, two ticks before they begin, with the level multiplied 
 says at that moment. In a plan there is no clock: batches pass whole.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import trio
 
@@ -18,8 +18,11 @@ TICKS_AHEAD = 2
 """How early a row is released: late enough for control, early enough never to be late itself."""
 
 
-async def release(run: Run, inbox: Inbox) -> AsyncIterator[Rows]:
-    """Yield the demand as it comes due; ends with the inbox, or when the run is stopped."""
+async def release(run: Run, inbox: Inbox) -> AsyncGenerator[Rows, None]:
+    """Yield the demand as it comes due; ends with the inbox, or when the run is stopped.
+
+    Whoever does not read to the end has to close it (`contextlib.aclosing`).
+    """
     if not run.clock.is_live:
         async for demand in inbox:
             yield demand

@@ -169,6 +169,17 @@ def test_command_lines_are_found_in_pages_and_examples() -> None:
     assert any("pipelines/register.toml: run pipelines/register.toml" in str(one) for one in found)
 
 
+# Links.
+
+_LINK = re.compile(r"\]\(([^)#:]+)[)#]")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
+def test_every_link_between_pages_leads_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    assert [link for link in _LINK.findall(PAGES[page]) if not (folder / link).exists()] == []
+
+
 # Stages.
 
 

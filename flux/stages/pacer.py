@@ -1,5 +1,6 @@
 """`pacer`: realises the demand as arrivals, just ahead of the clock."""
 
+from contextlib import aclosing
 from typing import ClassVar
 
 import attrs
@@ -30,9 +31,10 @@ class Pacer:
         gaps = source.gap_blocks(random_stream(run.seed, context.source_name, "gaps"))
         count = getattr(source, "count", None)
         arithmetic = Arithmetic(gaps, count=count, shard=run.shard)
-        async for demand in release(run, inbox):
-            arrivals = arithmetic.arrivals(demand)
-            if len(arrivals):
-                await outbox.send(arrivals)
-            if arithmetic.is_finished:
-                return
+        async with aclosing(release(run, inbox)) as released:
+            async for demand in released:
+                arrivals = arithmetic.arrivals(demand)
+                if len(arrivals):
+                    await outbox.send(arrivals)
+                if arithmetic.is_finished:
+                    return

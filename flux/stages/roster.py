@@ -1,5 +1,6 @@
 """`roster`: realises the wanted number of users as users that join and leave."""
 
+from contextlib import aclosing
 from typing import ClassVar
 
 import attrs
@@ -27,10 +28,11 @@ class Roster:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Release changes until the demand ends or the run is stopped."""
         population = Population(context.run.shard)
-        async for users in release(context.run, inbox):
-            changes = population.changes(users)
-            if len(changes):
-                await outbox.send(changes)
+        async with aclosing(release(context.run, inbox)) as released:
+            async for users in released:
+                changes = population.changes(users)
+                if len(changes):
+                    await outbox.send(changes)
         leaving = population.all_leave()
         if len(leaving):
             await outbox.send(leaving)

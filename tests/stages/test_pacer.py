@@ -41,7 +41,6 @@ def test_releases_arrivals_two_ticks_before_their_tick_begins() -> None:
         assert int(rows["due_ns"][-1]) <= tick_ns + TICK_NS
 
 
-@pytest.mark.xfail(reason="the pacer leaves its iterator to the garbage collector", strict=True)
 def test_ends_with_the_count_and_does_not_wait_for_the_rest() -> None:
     found = released("count = 10")
     rows = rows_of(found)

@@ -184,7 +184,7 @@ async def test_a_change_of_the_level_is_the_same_in_all_workers(tmp_path: pathli
     assert rows["seq"].tolist() == list(range(len(rows)))
     assert (np.diff(rows["due_ns"]) > 0).all()
     due_ms = rows["due_ns"] / 1e6
-    assert not ((due_ms > 450) & (due_ms < 800)).any()
+    assert not ((due_ms > 550) & (due_ms < 800)).any()
     assert (due_ms > 1300).sum() == pytest.approx(3 * 200 * 0.2, abs=2)
 
 
@@ -254,8 +254,10 @@ async def test_users_of_a_killed_worker_are_gone(tmp_path: pathlib.Path) -> None
     assert result.summary is not None
     assert result.summary.sessions.check() == []
     assert "its 3 users were gone from then on" in result.summary.findings[0].text
-    assert rows["start_ns"][rows["session"] % 2 == 0].max() < 500_000_000
-    assert rows["start_ns"][rows["session"] % 2 == 1].max() > 650_000_000
+    assert (
+        rows["start_ns"][rows["session"] % 2 == 0].max() + 100_000_000
+        < rows["start_ns"][rows["session"] % 2 == 1].max()
+    )
 
 
 async def test_a_stage_that_fails_in_a_worker_is_named_with_it(tmp_path: pathlib.Path) -> None:
