@@ -118,6 +118,9 @@ def _without_none(kind: Any) -> Any:
 def _table_class(kind: Any) -> type | None:
     if get_origin(kind) is tuple:
         kind = strip_annotations(get_args(kind)[0])[0]
+    written: type | None = getattr(kind, "written_as", None)
+    if written is not None:
+        return written
     if hasattr(kind, "from_toml") or hasattr(kind, "from_file") or not isinstance(kind, type):
         return None
     return kind if attrs.has(kind) else None

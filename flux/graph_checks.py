@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from flux.config.locate import Path
 from flux.config.problems import Problem
 from flux.graph import Node, Pipeline
 from flux.schemas import DEMAND, USERS
@@ -11,12 +12,33 @@ def check_graph(pipeline: Pipeline) -> Iterator[Problem]:
     """What is wrong with the graph as a whole."""
     if not pipeline.executors:
         yield Problem((), "has no executor", 'add a stage with use = "http"', has_value=False)
+    yield from _shared_files(pipeline)
     for node in pipeline.nodes:
         untaken = node.emits is not None and not pipeline.takers(node)
         if untaken and node.kind != "collector":
             yield _untaken(pipeline, node)
         if node.kind == "shaper":
             yield from _unfit(pipeline, node)
+
+
+def _shared_files(pipeline: Pipeline) -> Iterator[Problem]:
+    """Sinks that would write over each other."""
+    writers: dict[str, str] = {}
+    for node in pipeline.nodes:
+        path = getattr(node.stage, "path", None)
+        if node.kind == "sink" and isinstance(path, str):
+            other = writers.setdefault(path, node.name)
+            if other != node.name:
+                key = "path" if _is_written(pipeline, (*node.path, "path")) else "use"
+                yield Problem(
+                    (*node.path, key),
+                    f"would write {path!r}, which stage {other!r} writes",
+                    "give one of them a path of its own",
+                )
+
+
+def _is_written(pipeline: Pipeline, path: Path) -> bool:
+    return path in pipeline.document.source.places
 
 
 def _unfit(pipeline: Pipeline, node: Node) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from flux.config.problems import did_you_mean
-from flux.errors import FluxError
+from flux.errors import FluxError, UsageError
 from flux.stage import kind_of
 
 GROUP = "flux.stages"
@@ -87,11 +87,11 @@ def load_stage(name: str) -> type[Any]:
     """Import one stage by name.
 
     Raises:
-        FluxError: if there is none of that name.
+        UsageError: if there is none of that name.
     """
     stages = find_stages()
     if name not in stages:
-        raise FluxError(
+        raise UsageError(
             f"there is no stage {name!r}",
             hint=did_you_mean(name, stages) or "`flux stages` lists them",
         )

@@ -58,6 +58,7 @@ class Think:
     table: ThinkTable
 
     type_text: ClassVar[str] = 'a duration, as in "1s", or a table that names a distribution'
+    written_as: ClassVar[type] = ThinkTable
 
     @classmethod
     def from_toml(cls, value: Any) -> Self:

@@ -130,6 +130,10 @@ def test_the_name_of_the_run_is_that_of_the_file_unless_given(tmp_path: pathlib.
         (stages("exponential", "null") + 'name = "exponential"', "is the name of a stage above"),
         (stages("exponential", "null") + 'name = "a.b"', "must be text without dots"),
         (stages("exponential", "null") + "inputs = 5", "must be an array of names of stages"),
+        (
+            stages("exponential", "null", "csv", "csv"),
+            "would write 'requests.csv', which stage 'csv' writes",
+        ),
         ("stage = 5", "the file has no stages"),
         ("[[stage]]\nuse = 5", "names no installed stage"),
     ],

@@ -1,5 +1,6 @@
 """The `flux` command. Each subcommand is a module, imported only when it is called."""
 
+import errno
 import importlib
 import os
 import sys
@@ -99,6 +100,12 @@ def invoke(arguments: list[str] | None = None) -> int:
     except FluxError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # Files of results say where they are when they fail; what is left is stdout.
+        click.echo("error: cannot write to stdout: No space left on device", err=True)
+        return ExitCode.FAILURE
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED

@@ -93,7 +93,7 @@ class Loop:
         while not self._is_over:
             now_ns = clock_ns() - origin_ns
             if now_ns >= yield_ns:
-                if is_busy:
+                if is_busy or put_off:
                     await self._let_others_run()
                 else:
                     await self._park(model)

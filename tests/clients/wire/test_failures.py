@@ -210,7 +210,14 @@ def test_a_port_where_nobody_listens_refuses() -> None:
 
 def test_a_unix_socket_that_is_not_there_refuses() -> None:
     settings = WireSettings(unix_socket="/nonexistent/socket")
-    assert errors(run_sync(wire_client(settings), flow_of(plan()))) == ["REFUSED"]
+    rows = run_sync(
+        wire_client(settings),
+        flow_of(plan()),
+        roster=tuple((0, user, 1) for user in range(100)),
+        iterations=Resting(count=5000),
+        holds_open=True,
+    )
+    assert errors(rows) == ["REFUSED"] * 5000
 
 
 def test_a_connection_that_does_not_open_in_time() -> None:
