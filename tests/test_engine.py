@@ -319,6 +319,41 @@ def test_aborting_records_what_was_in_flight(tmp_path: pathlib.Path) -> None:
     assert (aborted["end_ns"] == 6_050_000_000).all()
 
 
+def test_aborting_at_once_loses_no_arrival(tmp_path: pathlib.Path) -> None:
+    pipeline = pipeline_of(
+        """
+        duration = "60s"
+        [[stage]]
+        use = "constant"
+        rate = "10/s"
+        [[stage]]
+        use = "null"
+        service = "30s"
+        """,
+        tmp_path,
+    )
+    control = Control()
+    keeper = Rowkeeper()
+
+    async def main() -> RunResult:
+        async with trio.open_nursery() as nursery:
+
+            async def abort() -> None:
+                await trio.sleep(5.05)
+                control.abort()
+
+            nursery.start_soon(abort)
+            return await run_here(with_sink(pipeline, "keeper", keeper), control=control)
+
+    result = trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert (ledger.started, ledger.aborted) == (50, 50)
+    assert ledger.cancelled > 0
+    assert len(keeper.rows) == ledger.planned
+
+
 def test_the_drain_has_an_end(tmp_path: pathlib.Path) -> None:
     pipeline = pipeline_of(
         """

@@ -93,7 +93,7 @@ def invoke(arguments: list[str] | None = None) -> int:
     try:
         outcome: Any = group.main(arguments, prog_name="flux", standalone_mode=False)
     except click.exceptions.Abort:
-        return ExitCode.INTERRUPTED
+        return _interrupted()
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
@@ -107,6 +107,15 @@ def invoke(arguments: list[str] | None = None) -> int:
         click.echo("error: cannot write to stdout: No space left on device", err=True)
         return ExitCode.FAILURE
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return ExitCode.INTERRUPTED
+        return _interrupted()
+    except BaseExceptionGroup as raised:
+        # A Ctrl-C before a run handles signals comes out of its nurseries.
+        if raised.split(KeyboardInterrupt)[1] is not None:
+            raise
+        return _interrupted()
     return outcome if isinstance(outcome, int) else ExitCode.OK
+
+
+def _interrupted() -> ExitCode:
+    click.echo("interrupted", err=True)
+    return ExitCode.INTERRUPTED

@@ -75,9 +75,15 @@ class _Driver:
         """Dispatch until the inbox ends or the run is stopped, then drain."""
         async with trio.open_nursery() as sessions:
             sessions.start_soon(self._abort_when_told, sessions.cancel_scope)
-            async with cancelled_by(self._control.stopping):
-                await self._dispatch(sessions)
-            await self._cancel_rest()
+            try:
+                async with cancelled_by(self._control.stopping):
+                    await self._dispatch(sessions)
+                await self._cancel_rest()
+            except* trio.Cancelled:
+                # Aborted before it was stopped. The inbox ends soon, as the pacer has stopped too.
+                with trio.CancelScope(shield=True):
+                    await self._cancel_rest()
+                raise
             sessions.cancel_scope.deadline = (
                 trio.current_time() + self._work.context.run.drain_ns / 1e9
             )
@@ -215,9 +221,15 @@ class _OpenDriver(_Driver):
         return Flag(0)
 
     async def _session(self, seq: int, due_ns: int, flags: Flag) -> None:
+        has_begun = False
         try:
             async with self._open_exchanger() as exchanger:
+                has_begun = True
                 await self._run_session(seq, seq, due_ns, flags, exchanger)
+        except trio.Cancelled:
+            if not has_begun:
+                self._not_started(seq, due_ns, Flag.CANCELLED)
+            raise
         finally:
             self._places.release()
 

@@ -250,17 +250,17 @@ class ClosedModel:
         self._users[number] = visit
         self.live.add(visit)
         self.running += 1
-        self._begin(visit)
+        self._begin(visit, self._loop.now_ns())
 
-    def _begin(self, visit: Visit) -> None:
+    def _begin(self, visit: Visit, due_ns: int) -> None:
         seq = self._begun * self._shard.count + self._shard.index
         if self._iterations.count is not None and seq >= self._iterations.count:
             self._retire(visit)
             self.is_over.set()
             return
         self._begun += 1
-        visit.began_ns = self._loop.now_ns()
-        self._sessions.start(visit, seq, visit.began_ns, 0)
+        visit.began_ns = due_ns
+        self._sessions.start(visit, seq, due_ns, 0)
 
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A user has finished the flow: another one follows after a rest."""
@@ -269,14 +269,14 @@ class ClosedModel:
             return
         rest_ns = self._iterations.rest_ns(self._seed, visit.seq, now_ns - visit.began_ns)
         if rest_ns <= 0:
-            self._begin(visit)
+            self._begin(visit, now_ns)
             return
         visit.rest_number = self._loop.later(now_ns + rest_ns, self._after_rest, visit)
 
     def _after_rest(self, visit: Visit, number: int) -> None:
         if visit.rest_number == number:
             visit.rest_number = -1
-            self._begin(visit)
+            self._begin(visit, self._loop.now_ns())
 
     def _leave(self, visit: Visit, now_ns: int) -> None:
         """Finish the flow, but begin no other."""

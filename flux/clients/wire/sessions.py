@@ -47,7 +47,7 @@ class Sessions:
         self.loop = loop
         self.resolver = Resolver(nursery, settings.resolve_ttl_s)
         self._origin_ns = loop.origin_ns
-        self._log = work.log
+        self._log_row = work.log.record
         self._begin_flow = work.flow.begin
         self._steps = [
             Step(plan, settings.origin.authority, settings.base_path, work.context.first_step)
@@ -75,10 +75,9 @@ class Sessions:
         action = next(actions)
         if type(action) is Send:
             self._send(visit, action, due_ns)
-        elif isinstance(action, End):
-            self.loop.soon(
-                self.model.on_end, visit, self.loop.now_ns()
-            )  # it might begin anew at once
+        elif type(action) is End:
+            # Later, for the session that follows might end at once as well.
+            self.loop.soon(self.model.on_end, visit, self.loop.now_ns())
         else:
             self._act(visit, action, self.loop.now_ns())
 
@@ -86,15 +85,15 @@ class Sessions:
         """Do what the session wants next, other than at its start."""
         if type(action) is Send:
             self._send(visit, action, now_ns)
+        elif type(action) is End:
+            visit.is_in_flight = False
+            self.model.on_end(visit, now_ns)
         elif isinstance(action, Pause):
             visit.is_in_flight = False
             visit.due_ns = now_ns + action.duration_ns
             self.loop.later(visit.due_ns, self._after_pause, visit)
-        elif isinstance(action, Send):
-            self._send(visit, action, now_ns)
         else:
-            visit.is_in_flight = False
-            self.model.on_end(visit, now_ns)
+            raise TypeError(f"a flow asked for {action!r}")
 
     def _after_pause(self, visit: Visit, number: int) -> None:
         if visit in self.model.live:
@@ -144,11 +143,11 @@ class Sessions:
     ) -> None:
         flags = visit.flags if error else visit.flags | _SUCCESS
         skipped = 0
-        if isinstance(action, End):
+        if type(action) is End:
             skipped = action.skipped
             flags |= _LAST_SUCCESS if action.success else _LAST
         visit.flags = 0
-        self._log.record(
+        self._log_row(
             visit.seq,
             visit.user,
             visit.step.number,
@@ -256,7 +255,7 @@ class Sessions:
             visit.first_byte_ns = visit.connect_ns = visit.tls_ns = visit.retries = 0
         else:
             step, body_bytes = visit.step.number, visit.body_bytes
-        self._log.record(
+        self._log_row(
             visit.seq,
             visit.user,
             step,
