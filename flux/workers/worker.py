@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from flux.control import Control
-from flux.engine import RunResult, run_pipeline
+from flux.engine import RunResult, prepare_stages, run_pipeline
 from flux.errors import FluxError
 from flux.graph import Node
 from flux.pipeline import Pipeline
@@ -54,6 +54,7 @@ async def _work(link: Link) -> None:
     job: Job = frame.value
     try:
         work = job.read()
+        prepare_stages(work.pipeline)
     except Exception as error:  # noqa: BLE001  # importing a plug-in may raise anything: the parent names it
         await _tell_failure(link, error)
         return

@@ -179,9 +179,14 @@ def test_a_response_in_one_piece(case: Case, wants: bool) -> None:
     _check(case, replay(case, [], results, wants=wants), results, wants=wants)
 
 
+_NOT_CUT = {"large", "header of a megabyte", "surplus"}
+"""Two that are too large, and one that means something else if its surplus comes after the next
+request: then it is the start of that one's response, and nobody can tell."""
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    name=st.sampled_from(sorted(set(CASES) - {"large", "header of a megabyte"})),
+    name=st.sampled_from(sorted(set(CASES) - _NOT_CUT)),
     cuts=st.lists(st.integers(1, 120), max_size=4),
     wants=st.booleans(),
 )
