@@ -171,8 +171,8 @@ class _Driver:
 
     def _record_aborted(self, row: "_RowOf") -> None:
         row.end_ns = self._clock.now_ns()
-        if not row.in_flight:
-            row.step, row.start_ns = -1, row.end_ns
+        if not row.in_flight:  # it was pausing: there is no request to tell of
+            row.step, row.start_ns, row.exchange = -1, row.end_ns, Exchange()
         row.exchange.error = ErrorCode.ABORTED
         row.flags |= Flag.ABORTED | Flag.LAST
         row.write(self._work, 0)

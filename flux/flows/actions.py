@@ -5,9 +5,10 @@
     action = actions.send(Result(...))           after a Send
     action = actions.send(None)                  after a Pause
 
-A session ends with exactly one `End`. The client turns each `Send` into one exchange: on success it
-asks `plan.judge` for the verdict, on failure it has an `ErrorCode` of its own; either way it tells
-the session, and then writes one OUTCOME row, which by then can say whether it was the last.
+A session sends at least once, and ends with exactly one `End`, which never follows a `Pause`. The
+client turns each `Send` into one exchange: on success it asks `plan.judge` for the verdict, on
+failure it has an `ErrorCode` of its own; either way it tells the session, and then writes one
+OUTCOME row, which by then can say whether it was the last.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
