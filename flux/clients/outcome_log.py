@@ -14,8 +14,8 @@ import trio
 from flux.schemas import OUTCOME, ErrorCode, Flag, Rows, read_only
 from flux.stage import Outbox
 
-ROWS_PER_BATCH = 1024
-"""Enough that a message costs nothing per row, few enough to stay in the cache."""
+ROWS_PER_BATCH = 4096
+"""Enough that what a batch costs the stages below is spread over many rows."""
 
 MAX_AGE_S = 0.1
 """A row waits here no longer, if the stages below keep up."""
@@ -91,12 +91,16 @@ class OutcomeLog:
     @property
     def waiting_rows(self) -> int:
         """Rows that were recorded and not yet sent."""
-        return len(self._ready) * ROWS_PER_BATCH + self._offset // _ROW.size
+        return sum(map(len, self._ready)) + self._offset // _ROW.size
 
     def _seal(self) -> None:
-        rows = np.frombuffer(self._buffer, OUTCOME.dtype, self._offset // _ROW.size)
+        if self._offset == len(self._buffer):
+            rows = np.frombuffer(self._buffer, OUTCOME.dtype)
+            self._begin()
+        else:  # a part is copied, so that it does not keep a whole buffer in memory
+            rows = np.frombuffer(bytes(self._buffer[: self._offset]), OUTCOME.dtype)
+            self._offset = 0
         self._ready.append(read_only(rows))
-        self._begin()
 
     async def flush(self) -> None:
         """Send everything recorded so far."""

@@ -31,6 +31,10 @@ class Iterations(Protocol):
     def count(self) -> int | None:
         """Iterations of all users together, at the most."""
 
+    @property
+    def has_rest(self) -> bool:
+        """False if users begin again at once, always."""
+
     def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
         """How long to rest after iteration `seq`, which took `elapsed_ns`."""
 

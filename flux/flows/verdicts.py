@@ -76,9 +76,17 @@ def decode(body: bytes) -> object:
         _NotJson: it is not JSON, or nested too deep to say.
     """
     try:
-        return _DECODER.decode(body.decode().removeprefix("\ufeff"))
+        text = body.decode()
+        try:
+            # What `decode` does, less two searches for white space that is seldom there.
+            document, end = _DECODER.scan_once(text, 0)  # type: ignore[attr-defined]  # typeshed leaves it out
+        except StopIteration:
+            end = -1
+        if end != len(text):
+            document = _DECODER.decode(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise _NotJson from error
+    return document
 
 
 def _refuse_constant(name: str) -> object:
@@ -206,10 +214,12 @@ def _body_check(expected: BodyExpectation) -> Check:
         if pattern is not None and not pattern.search(response.text):
             return ErrorCode.EXPECT_BODY
         try:
-            found = all(same(response.search(query), value) for query, value in queries)
+            for query, value in queries:
+                if not same(response.search(query), value):
+                    return ErrorCode.EXPECT_BODY
         except _NotJson:
             return ErrorCode.DECODE
-        return NONE if found else ErrorCode.EXPECT_BODY
+        return NONE
 
     return check
 

@@ -41,6 +41,11 @@ class Users:
         '[[stage]]\nuse = "users"\nusers = 10\nthink = { use = "exponential", every = "1s" }\n'
     )
 
+    @property
+    def has_rest(self) -> bool:
+        """False if users begin again at once, always."""
+        return self.think is not None or self.pace is not None
+
     def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
         """How long to rest after iteration `seq`, which took `elapsed_ns`; at least 0."""
         think_ns = 0 if self.think is None else self.think.draw_ns(seed, seq)

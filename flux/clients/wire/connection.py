@@ -35,11 +35,13 @@ class Connection:
         "_fd",
         "_is_secure",
         "_origin_ns",
+        "_outbox",
         "_poller",
         "_reader",
         "_receive",
         "_send",
         "_socket",
+        "_unbegun",
         "_unsent",
         "is_closed",
         "is_kept",
@@ -66,6 +68,8 @@ class Connection:
         self._reader: ResponseReader | None = None
         self._counted: CountedBody | None = None
         self._unsent: memoryview | None = None
+        self._unbegun: Visit | None = None
+        self._outbox = pool.loop.outbox
         self._poller.change(self._fd, self._on_response, READABLE)
 
     @property
@@ -76,9 +80,19 @@ class Connection:
     # Sending
 
     def begin(self, visit: Visit) -> None:
-        """Send the visit's request. It never fails at once, for this may be within a failure."""
-        self.visit = visit
+        """Have the visit's request sent at the end of the round."""
+        self.visit = self._unbegun = visit
         visit.connection = self
+        self._outbox.append(self)
+
+    def send_request(self) -> None:
+        """Send it now. It never fails at once, for this may be within a failure."""
+        visit, self._unbegun = self._unbegun, None
+        if visit is None or visit is not self.visit:
+            return  # it was answered or lost before it was sent: a server that has hung up
+        if not visit.start_ns:
+            visit.start_ns = start_ns = perf_counter_ns() - self._origin_ns
+            visit.deadline_ns = start_ns + visit.step.timeout_ns
         if visit.deadline_ns < self.watched_ns:
             self.pool.loop.deadlines.watch(self, visit.deadline_ns)
         request = visit.request

@@ -5,13 +5,17 @@ Theory of operation. Each round of `Loop.run` does four things:
 1. start what is due: arrivals, ends of pauses, expired time limits, things put off for a moment;
 2. arm the timer for whatever is due next;
 3. wait for sockets and timer, which fires after two milliseconds at the latest;
-4. call the handler of each socket that is ready.
+4. call the handler of each socket that is ready, then send the requests that came of it.
 
 A handler (`Connection._on_readable`) reads a response and, if it is complete, calls
-`Sessions.complete`, which judges it, asks the session what to do next, writes the row, and sends
-the next request, all before the next handler is called. So a closed loop of request and response
-costs one `recv`, one `send` and its share of one `epoll_wait`; there is no task per session or
-connection to schedule, and hardly an object per request.
+`Sessions.complete`, which judges it, asks the session what to do next, writes the row, and hands
+the next request to a connection, all before the next handler is called. So a closed loop of request
+and response costs one `recv`, one `send` and its share of one `epoll_wait`; there is no task per
+session or connection to schedule, and hardly an object per request.
+
+Sending last. The requests of a round leave one right after the other. A target that is faster than
+the loop has gone to sleep by then: sent one by one, each request would have to wake it, which costs
+more than to send it (a register flow against nginx: 57 against 67 thousand requests per second).
 
 Living with trio. While requests are under way the loop blocks in `epoll_wait` itself, which ends
 with the first event: going through trio's own would cost several times as much per event. Every two
@@ -34,7 +38,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -42,6 +46,9 @@ from flux.clients.wire.deadlines import NEVER_NS, Deadlines
 from flux.clients.wire.models import Model
 from flux.clients.wire.poller import open_poller
 from flux.clock import Clock
+
+if TYPE_CHECKING:
+    from flux.clients.wire.connection import Connection
 
 _QUANTUM_NS = 2_000_000
 _QUANTUM_S = _QUANTUM_NS / 1e9
@@ -73,6 +80,8 @@ class Loop:
         self.deadlines = Deadlines()
         self._agenda: list[tuple[int, int, Callable[[Any, int], None], object]] = []
         self._agenda_count = 0
+        self.outbox: list[Connection] = []
+        """Connections that have a request to send at the end of the round."""
         self._put_off: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._closing: list[socket.socket] = []
         self._is_over = False
@@ -87,6 +96,7 @@ class Loop:
         """Round after round, until nothing is left to drain, or until `finish`."""
         poller, deadlines = self.poller, self.deadlines
         agenda, put_off, closing = self._agenda, self._put_off, self._closing
+        outbox = self.outbox
         poll, handlers, clock_ns = poller.poll, poller.handlers, time.perf_counter_ns
         timer_fd, origin_ns = poller.timer_fd, self.origin_ns
         yield_ns, is_busy = -NEVER_NS, True
@@ -109,6 +119,8 @@ class Loop:
                 deadlines.sweep(now_ns)
             if put_off:
                 self._do_put_off()
+            if outbox:
+                self._send_requests()
             if self._is_drained(model, now_ns):
                 return
 
@@ -126,6 +138,8 @@ class Loop:
                 handlers[fd](mask)
                 if fd != timer_fd:
                     is_busy = True
+            if outbox:
+                self._send_requests()
             if closing:
                 self._close_sockets()
 
@@ -163,6 +177,11 @@ class Loop:
                 return
             _, number, resume, subject = heappop(agenda)
             resume(subject, number)
+
+    def _send_requests(self) -> None:
+        for connection in self.outbox:
+            connection.send_request()
+        self.outbox.clear()
 
     def _do_put_off(self) -> None:
         for _ in range(min(len(self._put_off), _EVENTS_PER_ROUND)):

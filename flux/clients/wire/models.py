@@ -194,8 +194,10 @@ class ClosedModel:
         self._sessions = sessions
         self._loop = loop
         self._iterations = iterations
+        self._has_rest = iterations.has_rest
+        self._most = iterations.count
+        self._step, self._first = work.context.run.shard.count, work.context.run.shard.index
         self._seed = work.context.run.seed
-        self._shard = work.context.run.shard
         self._changes: deque[tuple[int, int, int]] = deque()
         self._users: dict[int, Visit] = {}
         self._begun = 0
@@ -253,8 +255,8 @@ class ClosedModel:
         self._begin(visit, self._loop.now_ns())
 
     def _begin(self, visit: Visit, due_ns: int) -> None:
-        seq = self._begun * self._shard.count + self._shard.index
-        if self._iterations.count is not None and seq >= self._iterations.count:
+        seq = self._begun * self._step + self._first
+        if self._most is not None and seq >= self._most:
             self._retire(visit)
             self.is_over.set()
             return
@@ -266,6 +268,9 @@ class ClosedModel:
         """A user has finished the flow: another one follows after a rest."""
         if visit.is_leaving:
             self._retire(visit)
+            return
+        if not self._has_rest:
+            self._begin(visit, now_ns)
             return
         rest_ns = self._iterations.rest_ns(self._seed, visit.seq, now_ns - visit.began_ns)
         if rest_ns <= 0:

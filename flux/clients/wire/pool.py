@@ -74,11 +74,12 @@ class Pool:
         else:
             self.wait(visit)
         if len(idle) < self._spare:
-            self._open_ahead(visit.deadline_ns)
+            self._open_ahead(self.loop.now_ns() + visit.step.timeout_ns)
 
     def wait(self, visit: Visit, *, first: bool = False) -> None:
         """Have it wait for a connection to be opened or to become idle."""
         visit.connection = None
+        visit.start_at(self.loop.now_ns())
         if first:
             self.waiting.appendleft(visit)
         else:

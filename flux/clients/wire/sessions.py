@@ -4,7 +4,6 @@
 """
 
 import ssl
-import time
 
 import trio
 
@@ -110,8 +109,7 @@ class Sessions:
         visit.request = request
         if visit.jar is not None:
             self._add_cookies(visit, self._home.origin)
-        visit.start_ns = start_ns = time.perf_counter_ns() - self._origin_ns
-        visit.deadline_ns = start_ns + step.timeout_ns
+        visit.start_ns = 0
         self._home.carry(visit)
 
     def complete(self, visit: Visit, head: Head, body: bytes | None, end_ns: int) -> None:
@@ -178,7 +176,9 @@ class Sessions:
         self._fail_now(visit, code)
 
     def _fail_now(self, visit: Visit, code: ErrorCode) -> None:
-        self._fail(visit, code, time.perf_counter_ns() - self._origin_ns)
+        now_ns = self.loop.now_ns()
+        visit.start_at(now_ns)
+        self._fail(visit, code, now_ns)
 
     def is_special(self, status: int, reader: ResponseReader) -> bool:
         """Whether a response asks for more than to be judged: a redirect, or cookies to keep."""

@@ -72,3 +72,9 @@ class Visit:
         """In the closed model: no other session is to follow."""
         self.rest_number = -1
         """Number of the rest the user takes between two sessions, -1 if it does not rest."""
+
+    def start_at(self, now_ns: int) -> None:
+        """Begin to count the time of its request, unless that has begun."""
+        if not self.start_ns:
+            self.start_ns = now_ns
+            self.deadline_ns = now_ns + self.step.timeout_ns

@@ -276,6 +276,7 @@ class Resting:
 
     count: int | None = None
     rest: int = 0
+    has_rest: bool = True
 
     def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
         """The rest."""

@@ -90,7 +90,9 @@ def test_a_slow_target_meets_no_stampede() -> None:
     with serve(script) as server:
         settings = attrs.evolve(server.settings, max_connections=10, max_connecting=2)
         rows = run_sync(wire_client(settings), flow_of(plan(timeout_s=0.1)), dues_ms=(0,) * 30)
-    assert errors(rows) == ["TIMEOUT"] * 30
+    # A request whose connection is being opened when its time is over says so.
+    assert set(errors(rows)) <= {"TIMEOUT", "CONNECT_TIMEOUT"}
+    assert len(rows) == 30
     assert server.accepted <= 20
 
 
