@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flux.config.problems import Violation
-from flux.config.rules import at_least
+from flux.config.rules import at_least, between
 from flux.errors import FluxError
 from flux.schemas import DEMAND, USERS, Rows, Schema, read_only
 from flux.stage import Context, Outbox
@@ -23,6 +23,9 @@ from flux.units import Duration, Rate
 
 GAPS_PER_BLOCK = 4096
 """Gaps are drawn in blocks of this many, so that they are the same however they are asked for."""
+
+MAX_RATE_PER_S = 1e7
+"""More is a slip of the pen: no executor comes near it, and the plan would fill the memory."""
 
 TICKS_PER_BATCH = 512
 """Rows of DEMAND in one message, more or less."""
@@ -37,7 +40,7 @@ class ArrivalGenerator:
 
     emits: ClassVar[Schema] = DEMAND
 
-    rate: Annotated[Rate, at_least(0)] | None = None
+    rate: Annotated[Rate, between(0, MAX_RATE_PER_S)] | None = None
     """Sessions per time before shaping, as in "20/s" or "1200/min"."""
     every: Duration | None = None
     """Mean gap between two sessions before shaping: the other way to say `rate`."""
@@ -56,8 +59,10 @@ class ArrivalGenerator:
             yield Violation(
                 "needs either rate or every", hint='rate = "20/s" says the same as every = "50ms"'
             )
-        if self.every is not None and self.every == 0:
-            yield Violation("must be longer than 0s", key="every")
+        if self.every is not None and self.every < 1e9 / MAX_RATE_PER_S:
+            yield Violation(
+                f"must be at least {Duration(round(1e9 / MAX_RATE_PER_S))}", key="every"
+            )
         if self.min is not None and self.max is not None and self.min > self.max:
             yield Violation("must not be longer than max", key="min")
         if self.max is not None and self.max == 0:

@@ -6,7 +6,6 @@ an executor are deep, and the first time one is full the log says which stage fi
 """
 
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,9 +19,10 @@ _CAPACITY: Mapping[str, float] = {
     # Computed far ahead of the clock, there is no use in more.
     DEMAND.name: 2,
     USERS.name: 2,
-    # Released two ticks ahead: an executor that is late must find them all here, as due.
-    ARRIVAL.name: math.inf,
-    ROSTER.name: math.inf,
+    # A batch is a tick. An executor that is late finds here what has come due; beyond that the
+    # pacer waits, and what it sends later is as late as it would have been here.
+    ARRIVAL.name: 64,
+    ROSTER.name: 64,
     # Up to 1024 rows a batch: four million rows before a slow sink holds up anything.
     OUTCOME.name: 4096,
     SUMMARY.name: 256,

@@ -7,7 +7,7 @@ import attrs
 
 from flux.config.document import Document
 from flux.config.locate import Path
-from flux.config.rules import above
+from flux.config.rules import AtLeast, above
 from flux.schemas import OUTCOME, Schema
 from flux.stage import kind_of
 from flux.units import Duration
@@ -26,7 +26,7 @@ class Settings:
     """Fixes every arrival and every random value; drawn, and written to session.toml, if absent."""
     drain: Duration = Duration.of_seconds(30)
     """How long sessions in flight may go on once arrivals have ended."""
-    tick: Annotated[Duration, above(0)] = Duration.of_seconds(0.1)
+    tick: Annotated[Duration, AtLeast(Duration.of_seconds(0.001))] = Duration.of_seconds(0.1)
     """How finely the demand is shaped."""
     stage: tuple[Any, ...] = ()
     """The stages, in order."""

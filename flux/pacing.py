@@ -23,8 +23,12 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from flux.errors import FluxError
 from flux.schemas import ARRIVAL, Rows, read_only
 from flux.stage import Shard
+
+MAX_ARRIVALS_AT_ONCE = 1e8
+"""In one call: more do not fit into memory."""
 
 _ROUNDING = 1e-9
 """Operational time by which a sum of levels may miss a whole arrival through rounding."""
@@ -69,6 +73,11 @@ class Pacer:
         seconds = (demand["end_ns"] - demand["start_ns"]) / 1e9
         before = np.cumsum(np.concatenate([[self._integral], _row_integrals(demand)]))
         self._integral = float(before[-1])
+        if self._integral - before[0] > MAX_ARRIVALS_AT_ONCE:
+            raise FluxError(
+                f"{self._integral - before[0]:.3g} arrivals are wanted at once",
+                hint="look for a factor or a rate with too many zeros, or take a shorter tick",
+            )
         reach = before[1:] + _tolerance(before[1:])
         points = self._take_points(float(reach[-1]) if len(reach) else 0.0)
         per_row = np.diff(np.searchsorted(points, reach, side="right"), prepend=0)
@@ -109,6 +118,17 @@ class Pacer:
 def integral(demand: Rows) -> float:
     """Arrivals wanted by these rows: the integral of the level over their time."""
     return float(_row_integrals(demand).sum())
+
+
+def pieces(demand: Rows, arrivals: float = 2e6) -> Iterator[Rows]:
+    """The rows in turn, in pieces that come to about so many arrivals, and to a row at least."""
+    reached = np.cumsum(_row_integrals(demand))
+    start = 0
+    while start < len(demand):
+        before = reached[start - 1] if start else 0.0
+        stop = max(start + 1, int(np.searchsorted(reached, before + arrivals)))
+        yield demand[start:stop]
+        start = stop
 
 
 def _row_integrals(demand: Rows) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import trio
 
+from flux.arrivals import end_of_source_ns
 from flux.clock import PlannedClock
 from flux.engine import make_context, run_pipeline
 from flux.errors import UsageError
@@ -21,9 +22,13 @@ from flux.pacing import integral
 from flux.pipeline import Pipeline
 from flux.schemas import DEMAND, ROSTER, Rows, Schema
 from flux.stage import Context, Inbox, Outbox, Run, Shard
+from flux.units import Duration
 
 Take = Callable[[Rows], None]
 """Is given each batch as it is planned."""
+
+MAX_ROWS = 20_000_000
+"""Rows of demand that a plan holds, at the most."""
 
 MAX_PHASES = 24
 """More changes of shape than this are not shown one by one."""
@@ -174,6 +179,13 @@ def _check_end(context: Context) -> None:
     if not has_end and getattr(source, "count", None) is None:
         raise UsageError(
             "the pipeline has no end that could be planned", hint='add --duration "1h", for one'
+        )
+    end_ns = end_of_source_ns(context)
+    if end_ns is not None and end_ns > MAX_ROWS * context.run.tick_ns:
+        raise UsageError(
+            f"a plan of {Duration(end_ns)} in ticks of {Duration(context.run.tick_ns)} does not "
+            f"fit into memory",
+            hint="take a longer tick: --set tick=1m, or a shorter --duration",
         )
 
 

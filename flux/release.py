@@ -2,7 +2,7 @@
 
 Everything above is computed as early as it likes; what is released here can no longer be changed.
 So rows pass one by one, two ticks before they begin, with the level multiplied by what the control
-says at that moment. In a plan there is no clock: batches pass whole.
+says at that moment. In a plan there is no clock: batches pass whole, or in pieces that fit memory.
 """
 
 from collections.abc import AsyncGenerator
@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 import trio
 
 from flux.control import cancelled_by
+from flux.pacing import pieces
 from flux.schemas import Rows
 from flux.shaping import with_levels
 from flux.stage import Inbox, Run
@@ -25,7 +26,8 @@ async def release(run: Run, inbox: Inbox) -> AsyncGenerator[Rows, None]:
     """
     if not run.clock.is_live:
         async for demand in inbox:
-            yield demand
+            for piece in pieces(demand):
+                yield piece
         return
     lead_ns = TICKS_AHEAD * run.tick_ns
     while not run.control.stopping.is_set():

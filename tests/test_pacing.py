@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux.pacing import Pacer, integral
+from flux.errors import FluxError
+from flux.pacing import Pacer, integral, pieces
 from flux.schemas import DEMAND, Rows
 from flux.stage import Shard
 
@@ -119,6 +120,21 @@ def test_ends_at_the_count_over_all_shards(count: int) -> None:
     assert whole.is_finished
     parts = [Pacer(ones(), count=count, shard=Shard(i, 3)).arrivals(rows) for i in range(3)]
     assert sum(map(len, parts)) == count
+
+
+@given(curves, st.floats(1, 1000))
+def test_pieces_are_the_rows_in_turn(
+    found: list[tuple[float, float, float]], arrivals: float
+) -> None:
+    rows = curve_of(found)
+    parts = list(pieces(rows, arrivals))
+    assert np.concatenate(parts).tolist() == rows.tolist()
+    assert all(len(part) == 1 or integral(part) <= arrivals * (1 + 1e-9) for part in parts)
+
+
+def test_more_arrivals_than_fit_into_memory_are_an_error() -> None:
+    with pytest.raises(FluxError, match=r"1e\+12 arrivals are wanted at once"):
+        Pacer(ones()).arrivals(demand((0, 1, 1e12, 1e12)))
 
 
 def test_a_sum_of_levels_that_misses_a_whole_by_rounding_still_reaches_it() -> None:

@@ -36,9 +36,9 @@ class Within:
         """The range, for people."""
         parts = []
         if self.low is not None:
-            parts.append(f"{'greater than' if self.low_is_open else 'at least'} {self.low:g}")
+            parts.append(f"{'greater than' if self.low_is_open else 'at least'} {_plain(self.low)}")
         if self.high is not None:
-            parts.append(f"{'less than' if self.high_is_open else 'at most'} {self.high:g}")
+            parts.append(f"{'less than' if self.high_is_open else 'at most'} {_plain(self.high)}")
         return " and ".join(parts)
 
     def check(self, value: Any) -> None:
@@ -47,6 +47,23 @@ class Within:
         low_ok = low is None or value > low or (value == low and not self.low_is_open)
         high_ok = high is None or value < high or (value == high and not self.high_is_open)
         if not (low_ok and high_ok):
+            raise Violation(f"must be {self.text}")
+
+
+@attrs.frozen
+class AtLeast:
+    """A value with a unit, no smaller than this one."""
+
+    low: Any
+
+    @property
+    def text(self) -> str:
+        """The range, for people."""
+        return f"at least {self.low}"
+
+    def check(self, value: Any) -> None:
+        """Raise `Violation` if the value is smaller."""
+        if value < self.low:
             raise Violation(f"must be {self.text}")
 
 
@@ -60,6 +77,11 @@ class NotEmpty:
         """Raise `Violation` if there is nothing in it."""
         if not value:
             raise Violation("must not be empty")
+
+
+def _plain(number: float) -> str:
+    """A bound as people write it: no exponent where there is no need of one."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e12 else f"{number:g}"
 
 
 def above(low: float) -> Within:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import attrs
 
 from flux.arrivals import demand
-from flux.config.rules import at_least
+from flux.config.rules import at_least, between
 from flux.schemas import USERS, Schema
 from flux.stage import Context, Outbox
 from flux.think import Think
@@ -24,7 +24,7 @@ class Users:
 
     emits: ClassVar[Schema] = USERS
 
-    users: Annotated[int, at_least(1)]
+    users: Annotated[int, between(1, 1_000_000)]
     """How many virtual users there are, before shaping."""
     think: Think | None = None
     """Rest between two iterations: a duration, or a table such as

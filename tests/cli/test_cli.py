@@ -209,7 +209,7 @@ def test_the_sample_of_a_stage_can_be_saved_and_checked(name: str, flux: Flux) -
 def test_explain_shows_each_key_with_type_default_and_meaning(flux: Flux) -> None:
     lines = flux("explain", "constant").out.splitlines()
     assert lines[0].startswith("constant - generator, from userflux ")
-    where = lines.index('  rate = a rate, as in "20/s"  (at least 0)')
+    where = lines.index('  rate = a rate, as in "20/s"  (at least 0 and at most 10000000)')
     assert lines[where + 1] == (
         '      Sessions per time before shaping, as in "20/s" or "1200/min".'
     )

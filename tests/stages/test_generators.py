@@ -117,7 +117,7 @@ def test_a_rate_of_zero_sends_nothing(use: str) -> None:
 def test_wrong_tables_are_told_why(use: str) -> None:
     assert problems(use) == ["needs either rate or every"]
     assert problems(use, 'rate = "1/s"\nevery = "1s"') == ["needs either rate or every"]
-    assert problems(use, 'every = "0s"') == ["every must be longer than 0s"]
+    assert problems(use, 'every = "0s"') == ["every must be at least 100ns"]
     assert problems(use, 'rate = "1/s"\nmin = "2s"\nmax = "1s"') == [
         "min must not be longer than max"
     ]

@@ -52,7 +52,7 @@ def test_rest_depends_on_seed_and_iteration_only() -> None:
 
 def test_wrong_tables_are_told_why() -> None:
     assert problems("users") == ["users is required"]
-    assert problems("users", "users = 0") == ["users must be at least 1"]
+    assert problems("users", "users = 0") == ["users must be at least 1 and at most 1000000"]
     assert problems("users", "users = 1\nthink = 5") == ["think must be a duration or a table"]
     assert problems(
         "users", 'users = 1\nthink = { use = "uniform", every = "1s", jitter = 2 }'
