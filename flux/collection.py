@@ -34,7 +34,6 @@ class Collection:
         self._whole = Tally(len(self._steps))
         self._open: dict[int, Tally] = {}
         self._first_open = 0
-        self._gone = 0  # sessions that came to any end, or never began
         self.newest_ns = 0
         """The latest end of a row seen so far."""
 
@@ -59,15 +58,14 @@ class Collection:
         for number in np.unique(numbers).tolist():
             self._add_part(number, Columns(rows[numbers == number]))
 
-    def close(self, until_ns: int, planned: int | None) -> Iterator[Summary]:
+    def close(self, until_ns: int) -> Iterator[Summary]:
         """Close the intervals that end by then, and summarise each.
 
         Args:
             until_ns: rows that ended before this time are thought to be here.
-            planned: arrivals released so far, None if not known.
         """
         while (self._first_open + 1) * self._interval_ns <= until_ns:
-            yield self._close_first(planned)
+            yield self._close_first()
 
     def finish(self, end_ns: int, planned: int | None) -> Iterator[Summary]:
         """Close what is open, and at last summarise the whole run; add nothing afterwards.
@@ -76,9 +74,9 @@ class Collection:
             end_ns: when the run ended, if no row ended later.
             planned: arrivals released, None if not known.
         """
-        yield from self.close(self.newest_ns, planned)
+        yield from self.close(self.newest_ns)
         while self._open:
-            yield self._close_first(planned)
+            yield self._close_first()
         end_ns = max(end_ns, self.newest_ns)
         if end_ns > 0:
             self._timeline.add(end_ns - 1)
@@ -90,11 +88,10 @@ class Collection:
             sessions=self._whole.ledger(planned),
             held_sessions=self._whole.held_sessions,
             skipped_steps=self._whole.skipped_steps,
-            open_sessions=self._open_sessions(planned),
             series=self._timeline.series(),
         )
 
-    def _close_first(self, planned: int | None) -> Summary:
+    def _close_first(self) -> Summary:
         start_ns = self._first_open * self._interval_ns
         tally = self._open.pop(self._first_open, None) or Tally(len(self._steps))
         self._first_open += 1
@@ -108,13 +105,9 @@ class Collection:
             sessions=tally.ledger(None),
             held_sessions=tally.held_sessions,
             skipped_steps=tally.skipped_steps,
-            open_sessions=self._open_sessions(planned),
         )
         self._timeline.set_response(start_ns, summary.total.response)
         return attrs.evolve(summary, series=self._timeline.row(start_ns))
-
-    def _open_sessions(self, planned: int | None) -> int | None:
-        return None if planned is None else planned - self._gone
 
     def _number(self, time_ns: int) -> int:
         """Which interval a time is in."""
@@ -139,7 +132,6 @@ class Collection:
 
     def _add_not_started(self, tally: Tally, rows: Columns) -> None:
         tally.add_not_started(rows)
-        self._gone += len(rows)
         self._timeline.count("due", rows["due_ns"])
         self._timeline.count("dropped", rows["due_ns"][rows.flagged(DROPPED)])
         self._timeline.count("cancelled", rows["due_ns"][rows.flagged(CANCELLED)])
@@ -148,7 +140,6 @@ class Collection:
         tally.add_sessions(rows)
         is_first, is_last = rows.flagged(FIRST), rows.flagged(LAST)
         begins_ns, ends_ns = rows["start_ns"][is_first], rows["end_ns"][is_last]
-        self._gone += ends_ns.size
         self._timeline.count("due", rows["due_ns"][is_first])
         self._timeline.count("started", begins_ns)
         self._timeline.users.add(begins_ns, ends_ns)

@@ -41,13 +41,6 @@ class Ledger:
         """Sessions that are over."""
         return self.succeeded + self.failed + self.aborted
 
-    @property
-    def open_sessions(self) -> int | None:
-        """Arrivals that were released and have not come to any end yet; None if not known."""
-        if self.planned is None:
-            return None
-        return self.planned - self.dropped - self.cancelled - self.lost - self.ended
-
     def __add__(self, other: "Ledger") -> "Ledger":
         """Both together; what was planned is known only if both know it."""
         sums = {

@@ -1,8 +1,9 @@
 """From a checked graph to a running nursery: one task a stage, one channel an edge.
 
 The engine owns both ends of every channel. When a stage's coroutine returns, its outbox is closed,
-and the stage below sees the end of its inbox: the end of a run flows down. Two things can end a run
-early, and both let everything already measured reach the sinks:
+and the stage below sees the end of its inbox: the end of a run flows down. A stage with nobody left
+to send to, as when a count is reached, is cancelled. Two things can end a run early, and both let
+everything already measured reach the sinks:
 
 - A signal. The first stops arrivals; executors let what is in flight finish, up to `drain`. The
   second makes them give it up, and record it as aborted. A third cancels everything.
@@ -10,7 +11,9 @@ early, and both let everything already measured reach the sinks:
   as after a signal. Nobody is cancelled, so a full disk under one sink costs no row of another.
 """
 
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -19,12 +22,15 @@ import attrs
 import trio
 
 from flux.edges import Edge, Fanout
-from flux.errors import FluxError, StageFailed, UsageError
+from flux.errors import ExitCode, FluxError, StageFailed, UsageError
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ARRIVAL, OUTCOME, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
 from flux.summary import Finding, Summary
 from flux.workers.keys import ONE, Processes
+
+GRACE_S = 3.0
+"""From the third signal to the end of the process, whatever it is doing."""
 
 Observer = Callable[[Summary], None]
 """Is told each summary as it comes: of an interval, and at last of the whole run."""
@@ -64,7 +70,12 @@ async def run_pipeline(
     _check_workers(pipeline)
     wiring = _Wiring(pipeline, run)
     result = RunResult(edges=tuple(wiring.edges))
-    run = attrs.evolve(run, planned=wiring.planned, findings=lambda: tuple(wiring.findings))
+    run = attrs.evolve(
+        run,
+        planned=wiring.planned,
+        open_sessions=wiring.open_sessions,
+        findings=lambda: tuple(wiring.findings),
+    )
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
@@ -106,7 +117,10 @@ class _Wiring:
         self.inboxes: dict[str, Inbox] = {}
         self.summaries: list[Inbox] = []
         self.findings: list[Finding] = []
+        self.scopes = {node.name: trio.CancelScope() for node in pipeline.nodes}
+        self._ended: set[str] = set()
         self._planned: dict[str, int] = {}
+        self._gauges: list[Callable[[], int]] = []
         self._run = run
         self._outboxes: dict[str, list[tuple[Edge, trio.MemorySendChannel[Batch]]]] = {
             node.name: [] for node in pipeline.nodes
@@ -139,6 +153,20 @@ class _Wiring:
         self._outboxes[collector.name].append((edge, sender))
         self.summaries.append(inbox)
 
+    def end(self, node: Node) -> None:
+        """The stage has ended: those above it that now send to nobody have nothing left to do.
+
+        Summaries are always taken, by the engine.
+        """
+        self._ended.add(node.name)
+        for name in node.inputs:
+            above = self.pipeline.by_name[name]
+            takers = self.pipeline.takers(above)
+            if above.emits is not SUMMARY and self._ended.issuperset(
+                taker.name for taker in takers
+            ):
+                self.scopes[name].cancel()
+
     def outbox(self, node: Node) -> Fanout:
         """Where the stage sends; asked for once."""
         return Fanout(self._outboxes[node.name], self._run.log)
@@ -154,11 +182,18 @@ class _Wiring:
         )
         return sent + sum(self._planned.values())
 
+    def open_sessions(self) -> int | None:
+        """Sessions under way; None if an executor cannot tell."""
+        if len(self._gauges) < len(self.pipeline.executors):
+            return None
+        return sum(gauge() for gauge in self._gauges)
+
     def context(self, node: Node, run: Run) -> Context:
         """What this stage is told."""
         return attrs.evolve(
             make_context(self.pipeline, node, run, self._steps),
             report_planned=partial(self._planned.__setitem__, node.name),
+            report_gauge=self._gauges.append,
             report_finding=self.findings.append,
         )
 
@@ -210,7 +245,8 @@ async def _run_stage(node: Node, wiring: _Wiring, run: Run, result: RunResult) -
     context = wiring.context(node, run)
     inbox, outbox = wiring.inboxes.get(node.name), wiring.outbox(node)
     try:
-        await _coroutine(node, context, inbox, outbox)
+        with wiring.scopes[node.name]:
+            await _coroutine(node, context, inbox, outbox)
     except* trio.BrokenResourceError as group:
         # If every stage below has finished, there is nothing left to do for this one.
         if not outbox.is_abandoned:
@@ -221,6 +257,7 @@ async def _run_stage(node: Node, wiring: _Wiring, run: Run, result: RunResult) -
         outbox.close()
         if inbox is not None:
             inbox.close()
+        wiring.end(node)
 
 
 def _coroutine(
@@ -262,17 +299,26 @@ async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResul
             observer(summary)
 
 
+def _exit_later() -> None:
+    """End the process even if a thread is stuck in the system, as in writing to a pipe."""
+    timer = threading.Timer(GRACE_S, os._exit, (ExitCode.INTERRUPTED,))
+    timer.daemon = True
+    timer.start()
+
+
 async def _stop_at_signals(
     run: Run,
     scope: trio.CancelScope,
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """First: stop and drain. Second: give up what is in flight. Third: cancel everything."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             name = signal.Signals(number).name
             if run.control.aborting.is_set():
+                run.log.warning("%s a third time: cancelling everything", name)
+                _exit_later()
                 scope.cancel()
             elif run.control.stopping.is_set():
                 run.log.warning("%s again: giving up what is in flight", name)

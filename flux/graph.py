@@ -1,16 +1,38 @@
 """The graph of a pipeline: stages in their places. Plain data that is made by `flux.pipeline`."""
 
+import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 import attrs
 
 from flux.config.document import Document
 from flux.config.locate import Path
-from flux.config.rules import AtLeast, above
+from flux.config.problems import Violation
+from flux.config.rules import AtLeast, above, between
 from flux.schemas import OUTCOME, Schema
-from flux.stage import kind_of
+from flux.stage import Shard, kind_of
 from flux.units import Duration
+
+
+@attrs.frozen
+class ShardText:
+    """Part i of n of a run, written "i/n", counted from 0."""
+
+    type_text: ClassVar[str] = 'a part of the run, as in "0/2"'
+
+    shard: Shard
+
+    @classmethod
+    def from_toml(cls, value: object) -> Self:
+        """Read it."""
+        match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", value) if isinstance(value, str) else None
+        if match is None:
+            raise Violation(f"must be {cls.type_text}")
+        index, count = int(match[1]), int(match[2])
+        if index >= count:
+            raise Violation(f"must be one of 0/{count} to {max(count, 1) - 1}/{count}")
+        return cls(Shard(index, count))
 
 
 @attrs.frozen(kw_only=True)
@@ -22,14 +44,21 @@ class Settings:
     duration: Annotated[Duration, above(0)] | None = None
     """How long sessions arrive, as in "30s"; a generator's own `duration` comes first. Absent:
     until its `count` is reached, or until the run is stopped."""
-    seed: int | None = None
+    seed: Annotated[int, between(0, 2**64 - 1)] | None = None
     """Fixes every arrival and every random value; drawn, and written to session.toml, if absent."""
     drain: Duration = Duration.of_seconds(30)
     """How long sessions in flight may go on once arrivals have ended."""
     tick: Annotated[Duration, AtLeast(Duration.of_seconds(0.001))] = Duration.of_seconds(0.1)
     """How finely the demand is shaped."""
+    shard: ShardText | None = None
+    """Part of the run to drive, as in "0/2": the first of two; all of it if absent."""
     stage: tuple[Any, ...] = ()
     """The stages, in order."""
+
+    def check(self) -> Iterator[Violation]:
+        """The name goes to screens, logs and files as it is."""
+        if not self.name.isprintable():
+            yield Violation("must be one line of printable text", key="name")
 
 
 @attrs.frozen

@@ -1,5 +1,6 @@
 """What can be wrong with a graph as a whole, though each stage and each edge is right."""
 
+import os.path
 from collections.abc import Iterator
 
 from flux.config.locate import Path
@@ -23,16 +24,16 @@ def check_graph(pipeline: Pipeline) -> Iterator[Problem]:
 
 def _shared_files(pipeline: Pipeline) -> Iterator[Problem]:
     """Sinks that would write over each other."""
-    writers: dict[str, str] = {}
+    writers = dict.fromkeys(("session.toml", "flux.log"), "flux itself")
     for node in pipeline.nodes:
         path = getattr(node.stage, "path", None)
-        if node.kind == "sink" and isinstance(path, str):
-            other = writers.setdefault(path, node.name)
-            if other != node.name:
+        if node.kind == "sink" and isinstance(path, str) and not path.startswith("/dev/"):
+            other = writers.setdefault(os.path.normpath(path), f"stage {node.name!r}")
+            if other != f"stage {node.name!r}":
                 key = "path" if _is_written(pipeline, (*node.path, "path")) else "use"
                 yield Problem(
                     (*node.path, key),
-                    f"would write {path!r}, which stage {other!r} writes",
+                    f"would write {path!r}, which {other} writes",
                     "give one of them a path of its own",
                 )
 

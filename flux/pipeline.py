@@ -66,9 +66,8 @@ def compile_document(document: Document, *, default_name: str = "pipeline") -> P
     compiler = _Compiler(document)
     pipeline = compiler.compile(default_name)
     if pipeline is None or compiler.problems:
-        raise InvalidPipeline(
-            report(compiler.problems, document.source, document.values), compiler.problems
-        )
+        problems = _without_repeats(compiler.problems)
+        raise InvalidPipeline(report(problems, document.source, document.values), problems)
     return pipeline
 
 
@@ -153,3 +152,9 @@ class _Compiler:
             self.problems.append(Problem((*path, "inputs"), "must be an array of names of stages"))
             return None
         return tuple(inputs)
+
+
+def _without_repeats(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, less those of values that could not be filled in from the environment."""
+    paths = [problem.path for problem in problems]
+    return [one for index, one in enumerate(problems) if one.path not in paths[:index]]

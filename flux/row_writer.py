@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -102,11 +103,14 @@ async def _open_file(file: pathlib.Path) -> AsyncIterator[int]:
 
 def _open(file: pathlib.Path) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Non-blocking, for to open a named pipe that nobody reads would wait for ever.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(file, flags, 0o644)
     try:
+        os.set_blocking(descriptor, True)
         # Two sinks that write to one file would overwrite each other's rows.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_size:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.ftruncate(descriptor, 0)
     except BaseException:
         os.close(descriptor)

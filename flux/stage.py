@@ -70,6 +70,8 @@ class Run:
     """Where this run's files go; None when nothing is kept, as in a plan."""
     planned: Callable[[], int | None] = lambda: None
     """Arrivals released so far; None in the closed model, where nothing is planned ahead."""
+    open_sessions: Callable[[], int | None] = lambda: None
+    """Sessions, or in the closed model users, that executors have under way; None if not known."""
     findings: Callable[[], tuple[Finding, ...]] = tuple
     """What stages have found so far that a reader has to know before trusting the numbers."""
     log: logging.Logger = attrs.field(factory=lambda: logging.getLogger("flux"))
@@ -98,6 +100,8 @@ class Context:
     """For an executor: index of its first step among them."""
     report_planned: Callable[[int], None] = lambda _: None
     """For an executor that is sent no ARRIVAL rows: arrivals released so far on its behalf."""
+    report_gauge: Callable[[Callable[[], int]], None] = lambda _: None
+    """For an executor: what tells how many sessions it has under way."""
     report_finding: Callable[[Finding], None] = lambda _: None
     """For what speaks against trusting the numbers; it is in the final summary."""
 

@@ -17,6 +17,7 @@ _HINTS: Final[Mapping[int, str]] = MappingProxyType(
         errno.EACCES: "have it written where you are allowed to, or change the permissions",
         errno.EPERM: "have it written where you are allowed to, or change the permissions",
         errno.EROFS: "the disk is mounted read-only: have it written to another",
+        errno.ENXIO: "it is a named pipe that nobody reads: start the reader first",
         errno.ENOTDIR: "a part of this path is a file, and must be a folder",
         errno.EISDIR: "this is a folder, and must be a file",
         errno.EEXIST: "something else of this name is in the way",
@@ -49,6 +50,11 @@ def write_whole(path: pathlib.Path, data: bytes) -> None:
     Raises:
         StorageFailed: it cannot be written; what stood there before still does.
     """
+    with storing(path):
+        path = path.resolve()  # a link stays one: what it leads to is written
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a device or pipe cannot be replaced, and must not be
+            return
     unfinished = path.with_name(f".{path.name}.part")
     with storing(path):
         try:

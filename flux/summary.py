@@ -98,7 +98,7 @@ class Summary:
     skipped_steps: int = 0
     """Steps that ended sessions never ran."""
     open_sessions: int | None = None
-    """Sessions released and not ended when this was made, those about to be due among them."""
+    """Sessions (in the closed model, users) under way when this was made; None if not known."""
     series: Series = attrs.field(factory=Series)
     """The run row by row of time; of an interval, its one row."""
     findings: tuple[Finding, ...] = ()

@@ -15,6 +15,9 @@ from flux.units import Duration
 FEWEST_FOR_P99 = 100
 """Sessions that a p99 of the lag needs to mean more than the largest of them."""
 
+FEWEST_SECONDS_FOR_CPU = 2.0
+"""What a shorter run takes is mostly its start."""
+
 BUSY_CORE = 0.9
 """Share of a core above which the generator may be what was measured."""
 
@@ -63,8 +66,11 @@ def find(
 def _broken_laws(summary: Summary) -> Iterator[Finding]:
     for law in summary.sessions.check():
         yield Finding(f"sessions got lost: {law}", is_fatal=True)
-    if not summary.total.requests and not summary.sessions.dropped:
+    total = summary.total
+    if not total.requests and not summary.sessions.dropped:
         yield Finding("no request was made", is_fatal=False)
+    elif total.requests and not total.successes:
+        yield Finding(f"every request failed, all {total.requests} of them", is_fatal=False)
 
 
 def _too_few_started(summary: Summary, limits: Limits) -> Iterator[Finding]:
@@ -91,7 +97,7 @@ def _too_late(summary: Summary, limits: Limits) -> Iterator[Finding]:
         name = "p99" if lag.count >= FEWEST_FOR_P99 else f"largest of {lag.count}"
         limit = Duration(limits.max_lag_p99_ns)
         yield Finding(
-            f"sessions started late: lag {name} is {lag_ns / 1e6:.4g} ms, max_lag_p99 is {limit}",
+            f"sessions started late: lag {name} is {_time(lag_ns)}, max_lag_p99 is {limit}",
             is_fatal=True,
         )
 
@@ -120,7 +126,7 @@ def _cut_short(summary: Summary) -> Iterator[Finding]:
 
 
 def _busy(generator: Generator) -> Iterator[Finding]:
-    if generator.cpu_s is not None and generator.wall_s > 0:
+    if generator.cpu_s is not None and generator.wall_s > FEWEST_SECONDS_FOR_CPU:
         cores = generator.cpu_s / generator.wall_s
         if cores > BUSY_CORE:
             yield Finding(
@@ -133,6 +139,10 @@ def _busy(generator: Generator) -> Iterator[Finding]:
                 f"stage {stage!r} could not keep up: rows waited {held_s:.3g} s for it",
                 is_fatal=False,
             )
+
+
+def _time(time_ns: int) -> str:
+    return f"{time_ns / 1e9:.3g} s" if time_ns >= 1e9 else f"{time_ns / 1e6:.4g} ms"
 
 
 def _percent(share: float) -> str:

@@ -132,7 +132,12 @@ class Wiring:
                     if one not in names:
                         hint = did_you_mean(one, names) or f"the stages are {', '.join(names)}"
                         self.problems.append(
-                            Problem((*draft.path, "inputs"), f"names no stage {one!r}", hint)
+                            Problem(
+                                (*draft.path, "inputs"),
+                                f"names no stage {one!r}",
+                                hint,
+                                has_value=False,
+                            )
                         )
                 found[draft.name] = self._through_pacer(draft, pacer_of)
             elif draft.accepts:
@@ -197,7 +202,9 @@ class Wiring:
         if cycle:
             path = by_name[cycle[0]].path
             chain = " → ".join(reversed(cycle))
-            self.problems.append(Problem((*path, "inputs"), f"makes a cycle: {chain}"))
+            self.problems.append(
+                Problem((*path, "inputs"), f"makes a cycle: {chain}", has_value=False)
+            )
             return None
         return list(done.values())
 

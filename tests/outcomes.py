@@ -133,6 +133,7 @@ def make_context(
     clock: Clock | None = None,
     folder: pathlib.Path | None = None,
     planned: Callable[[], int | None] = lambda: None,
+    open_sessions: Callable[[], int | None] = lambda: None,
     steps: Sequence[str] = STEPS,
     duration_ns: int | None = None,
 ) -> Context:
@@ -147,6 +148,7 @@ def make_context(
         clock=clock or PlannedClock(),
         folder=folder,
         planned=planned,
+        open_sessions=open_sessions,
     )
     return Context(run, "collect", steps=tuple(steps))
 

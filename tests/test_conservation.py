@@ -49,7 +49,6 @@ def test_the_closed_model_plans_nothing_ahead() -> None:
     users = Ledger(started=3, succeeded=3)
     assert users.check() == []
     assert users.arrivals_equation() == ""
-    assert users.open_sessions is None
 
 
 def test_ledgers_of_shards_add_up() -> None:
@@ -57,8 +56,3 @@ def test_ledgers_of_shards_add_up() -> None:
     assert both.planned == 20
     assert both.check() == []
     assert (WHOLE + Ledger(started=1, succeeded=1)).planned is None
-
-
-def test_sessions_that_came_to_no_end_are_open() -> None:
-    assert WHOLE.open_sessions == 0
-    assert Ledger(planned=10, started=5, dropped=1, succeeded=2).open_sessions == 7

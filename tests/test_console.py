@@ -120,7 +120,7 @@ def test_progress_is_one_line() -> None:
     rows = [request(number * 1_000_000) for number in range(200)]
     interval, _ = collect_all([as_rows(rows)], planned=203)
     wanted = "     1s      200/s  ok    200  failed    0  p50 5.00 ms  p99 5.00 ms  open    3"
-    assert format_progress(interval) == wanted
+    assert format_progress(attrs.evolve(interval, open_sessions=3)) == wanted
 
 
 def test_progress_of_a_silent_target_shows_no_latency() -> None:

@@ -432,6 +432,25 @@ def test_think_time_and_pace_space_iterations(
     assert len(rows) == 10 * iterations
 
 
+def test_a_count_ends_a_run_that_has_no_duration(tmp_path: pathlib.Path) -> None:
+    text = USERS.replace('duration = "10s"', "").format(keys="count = 37", shaper="")
+    result, rows = run_virtually(pipeline_of(text, tmp_path))
+    assert sorted(rows["seq"].tolist()) == list(range(37))
+    assert not result.failures
+    arrivals = """
+        seed = 3
+        [[stage]]
+        use = "exponential"
+        rate = "50/s"
+        count = 37
+        [[stage]]
+        use = "null"
+    """
+    result, rows = run_virtually(pipeline_of(arrivals, tmp_path))
+    assert len(rows) == 37
+    assert not result.failures
+
+
 def test_users_join_evenly_and_leave_after_their_flow(tmp_path: pathlib.Path) -> None:
     shaper = '[[stage]]\nuse = "ramp"\nup = "5s"\ndown = "5s"\n'
     text = USERS.replace("    ", "").format(keys="", shaper=shaper)

@@ -61,7 +61,8 @@ def test_a_late_generator_is_fatal() -> None:
 
 
 def test_the_lag_of_a_session_that_waited_for_a_place_is_not_the_generators() -> None:
-    held = request(0, flags=Flag.FIRST | Flag.HELD | Flag.LAST, start_ns=900 * MS)
+    flags = Flag.FIRST | Flag.HELD | Flag.LAST | Flag.SUCCESS
+    held = request(0, flags=flags, start_ns=900 * MS)
     assert find(final_of([held], planned=1)) == ()
 
 
@@ -85,10 +86,21 @@ def test_requests_that_were_cut_are_noted() -> None:
     assert text.startswith("1 of 2 requests (50 %) were cut by the end of the run")
 
 
+def test_a_run_in_which_everything_failed_is_valid_but_noted() -> None:
+    failed = request(flags=Flag.FIRST | Flag.LAST, error=int(ErrorCode.REFUSED), status=0)
+    (text,) = texts(final_of([failed] * 3, planned=3), fatal=False)
+    assert text == "every request failed, all 3 of them"
+
+
+def test_a_run_too_short_to_judge_the_generator_is_not_judged() -> None:
+    summary = final_of([request()], planned=1)
+    assert texts(summary, fatal=False, generator=Generator(cpu_s=1.5, wall_s=1.5)) == []
+
+
 def test_a_busy_generator_is_noted() -> None:
     summary = final_of([request()], planned=1)
-    assert texts(summary, fatal=False, generator=Generator(cpu_s=0.8, wall_s=1)) == []
-    (text,) = texts(summary, fatal=False, generator=Generator(cpu_s=0.97, wall_s=1))
+    assert texts(summary, fatal=False, generator=Generator(cpu_s=8, wall_s=10)) == []
+    (text,) = texts(summary, fatal=False, generator=Generator(cpu_s=9.7, wall_s=10))
     assert text.startswith("the generator kept 0.97 cores busy")
 
 
@@ -105,4 +117,4 @@ def test_a_run_without_requests_is_noted() -> None:
 def test_fatal_findings_come_first() -> None:
     cut = request(flags=Flag.FIRST | Flag.LAST | Flag.ABORTED, error=int(ErrorCode.ABORTED))
     summary = attrs.evolve(final_of([cut], planned=2))
-    assert [finding.is_fatal for finding in find(summary)] == [True, True, False]
+    assert [finding.is_fatal for finding in find(summary)] == [True, True, False, False]

@@ -61,7 +61,8 @@ class LazyGroup(click.Group):
         """Run the command; that nobody reads its output any more is no failure."""
         try:
             outcome = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # it is None where flux was started with none
+                sys.stdout.flush()
         except BrokenPipeError:
             # Here, as click would exit with 1. What is still buffered must go somewhere, or the
             # interpreter complains at exit.
@@ -110,7 +111,7 @@ def invoke(arguments: list[str] | None = None) -> int:
         return _interrupted()
     except BaseExceptionGroup as raised:
         # A Ctrl-C before a run handles signals comes out of its nurseries.
-        if raised.split(KeyboardInterrupt)[1] is not None:
+        if raised.subgroup(KeyboardInterrupt) is None:
             raise
         return _interrupted()
     return outcome if isinstance(outcome, int) else ExitCode.OK

@@ -6,19 +6,31 @@ from typing import Any, TypeVar
 
 import click
 
-from flux.stage import Shard
+from flux.config.problems import Violation
+from flux.graph import ShardText
+from flux.units import Duration, UnitError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def read_shard(ctx: click.Context, option: click.Parameter, value: str) -> Shard:
-    """Read `i/n`: part i of n, counted from 0."""
-    index, slash, count = value.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal()):
-        raise click.BadParameter(f"{value!r} is not a shard, write 0/2 for the first of two")
-    if not int(index) < int(count):
-        raise click.BadParameter(f"{value!r}: the parts of {count} are 0 to {int(count) - 1}")
-    return Shard(int(index), int(count))
+def check_shard(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The text, if it is a shard."""
+    try:
+        if value is not None:
+            ShardText.from_toml(value)
+    except Violation as error:
+        raise click.BadParameter(f"{value!r} {error.rule}") from None
+    return value
+
+
+def check_duration(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The text, if it is a duration."""
+    try:
+        if value is not None:
+            Duration.parse(value)
+    except UnitError as error:
+        raise click.BadParameter(f"{error}" + (f"; {error.hint}" if error.hint else "")) from None
+    return value
 
 
 FILE = click.Path(dir_okay=False, path_type=pathlib.Path)
@@ -30,12 +42,16 @@ def pipeline_options(command: F) -> F:
         click.option(
             "--shard",
             metavar="I/N",
-            default="0/1",
-            callback=read_shard,
+            callback=check_shard,
             help="Drive part I of N of the run, counted from 0.",
         ),
-        click.option("--seed", type=int, help="Seed, in place of the file's."),
-        click.option("--duration", metavar="D", help='Duration, as in "30s", for the file\'s.'),
+        click.option("--seed", type=click.IntRange(min=0), help="Seed, in place of the file's."),
+        click.option(
+            "--duration",
+            metavar="D",
+            callback=check_duration,
+            help='Duration, as in "30s", for the file\'s.',
+        ),
         click.option(
             "--set",
             "overrides",
@@ -48,11 +64,15 @@ def pipeline_options(command: F) -> F:
     return command
 
 
-def all_overrides(overrides: tuple[str, ...], duration: str | None, seed: int | None) -> list[str]:
+def all_overrides(
+    overrides: tuple[str, ...], duration: str | None, seed: int | None, shard: str | None
+) -> list[str]:
     """The options as `KEY=VALUE`, the later winning."""
     found = list(overrides)
     if duration is not None:
         found.append(f'duration="{duration}"')
     if seed is not None:
         found.append(f"seed={seed}")
+    if shard is not None:
+        found.append(f'shard="{shard}"')
     return found

@@ -33,7 +33,7 @@ def plan(
     overrides: tuple[str, ...],
     duration: str | None,
     seed: int | None,
-    shard: Shard,
+    shard: str | None,
     arrivals: bool,
     form: str,
     start: str | None,
@@ -43,20 +43,21 @@ def plan(
     Text is a picture and totals; csv and json have the demand row by row, or with --arrivals every
     due time. Times are nanoseconds since the run begins.
     """
-    pipeline = load(file, overrides=all_overrides(overrides, duration, seed))
+    pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     used_seed = pipeline.settings.seed if pipeline.settings.seed is not None else 0
+    part = pipeline.settings.shard.shard if pipeline.settings.shard else Shard()
     writer = _ArrivalWriter(form if form != "text" else "csv") if arrivals else None
     made = make_plan(
         pipeline,
         seed=used_seed,
-        shard=shard,
+        shard=part,
         started_at=_start_time(start),
         take=writer.write if writer else lambda _: None,
     )
     if writer:
         writer.finish()
     elif form == "text":
-        for line in text_lines(made, shard):
+        for line in text_lines(made, part):
             click.echo(line)
     elif form == "csv":
         _write(",".join((*DEMAND.columns, "arrivals")) + "\n")

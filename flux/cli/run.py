@@ -2,6 +2,7 @@
 
 import datetime
 import gc
+import logging
 import pathlib
 import resource
 import secrets
@@ -48,7 +49,7 @@ def run(
     overrides: tuple[str, ...],
     duration: str | None,
     seed: int | None,
-    shard: Shard,
+    shard: str | None,
     results: pathlib.Path,
     quiet: bool,
 ) -> int:
@@ -58,11 +59,11 @@ def run(
     finish; a second one gives it up. Exit codes: 0 ok, 1 failure, 2 usage, 78 invalid pipeline,
     96 the run is invalid (the generator could not keep its plan), 130 interrupted twice.
     """
-    pipeline = load(file, overrides=all_overrides(overrides, duration, seed))
-    return run_loaded(pipeline, shard=shard, results=results, quiet=quiet)
+    pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
+    return run_loaded(pipeline, results=results, quiet=quiet)
 
 
-def run_loaded(pipeline: Pipeline, *, shard: Shard, results: pathlib.Path, quiet: bool) -> ExitCode:
+def run_loaded(pipeline: Pipeline, *, results: pathlib.Path, quiet: bool) -> ExitCode:
     """Run a pipeline in a new run folder."""
     seed = pipeline.settings.seed
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
@@ -89,19 +90,24 @@ def run_loaded(pipeline: Pipeline, *, shard: Shard, results: pathlib.Path, quiet
             drain_ns=pipeline.settings.drain,
             started_at=started_at,
             clock=LiveClock(0.0),
-            shard=shard,
+            shard=pipeline.settings.shard.shard if pipeline.settings.shard else Shard(),
             folder=folder,
             log=log,
         )
         _raise_descriptor_limit()
-        observers: Sequence[Observer] = () if quiet else (_print_progress,)
-        result = trio.run(_run, pipeline, planned, observers)
+        screen = _Screen(log)
+        observers: Sequence[Observer] = () if quiet else (screen.show_progress,)
+        try:
+            result = trio.run(_run, pipeline, planned, observers)
+        except BaseException:
+            log.warning("run %s ended before its first arrival", pipeline.name)
+            raise
         code = exit_code(result)
         log.info("run %s ended with exit code %d (%s)", pipeline.name, code, code.name.lower())
-    if result.summary is not None:
-        click.echo(format_summary(result.summary, planned), err=True, nl=False)
-    for failure in result.failures:
-        click.echo(f"error: {failure}", err=True)
+        if result.summary is not None and not (quiet and code is ExitCode.OK):
+            screen.show(format_summary(result.summary, planned, has_failed=bool(result.failures)))
+        for failure in result.failures:
+            screen.show(f"error: {failure}\n")
     return code
 
 
@@ -134,9 +140,27 @@ def exit_code(result: RunResult) -> ExitCode:
     return ExitCode.OK
 
 
-def _print_progress(summary: Summary) -> None:
-    if not summary.is_final:
-        click.echo(format_progress(summary), err=True)
+class _Screen:
+    """What is shown on stderr. It is not the run: if nobody can read it, the run goes on."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._is_lost = False
+
+    def show(self, text: str) -> None:
+        """Write it, unless that has failed before."""
+        if self._is_lost:
+            return
+        try:
+            click.echo(text, err=True, nl=False)
+        except OSError as error:
+            self._is_lost = True
+            self._log.warning("stderr cannot be written any more: %s", error.strerror)
+
+    def show_progress(self, summary: Summary) -> None:
+        """A line about an interval."""
+        if not summary.is_final:
+            self.show(format_progress(summary) + "\n")
 
 
 def _raise_descriptor_limit() -> None:

@@ -73,6 +73,7 @@ class _Driver:
 
     async def drive(self) -> None:
         """Dispatch until the inbox ends or the run is stopped, then drain."""
+        self._work.context.report_gauge(lambda: self._running)
         async with trio.open_nursery() as sessions:
             sessions.start_soon(self._abort_when_told, sessions.cancel_scope)
             try:

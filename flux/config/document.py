@@ -105,12 +105,14 @@ def finish(
 ) -> Document:
     """Apply the overrides to a parsed document and replace references to the environment."""
     problems: list[Problem] = []
+    options: dict[Path, str] = {}
     for override in overrides:
         path = _override(values, override, problems)
+        options[path] = override
         for place in [one for one in places if one[: len(path)] == path]:
             del places[place]
     values, origins, missing = interpolate(values, environment)
-    source = Source(name, text, places)
+    source = Source(name, text, places, options)
     return Document(values, origins, source, base, (*problems, *missing))
 
 

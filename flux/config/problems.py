@@ -5,7 +5,7 @@ violation with its path in the document. `report` turns problems into the text a
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -52,6 +52,15 @@ class Source:
     """As given on the command line."""
     text: str
     places: dict[Path, Place]
+    overrides: Mapping[Path, str] = attrs.field(factory=dict)
+    """Options that replaced what the file says, by the path that they set."""
+
+    def override_of(self, path: Path) -> str | None:
+        """The option that set this path, or what it stands in or below."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.overrides:
+                return self.overrides[path[:end]]
+        return None
 
     def nearest(self, path: Path) -> Path:
         """The longest beginning of `path` that stands in the text."""
@@ -105,9 +114,13 @@ def _show(problem: Problem, source: Source, document: Any) -> Iterator[str]:
     found = source.nearest(problem.path)
     place = source.places.get(found)
     sentence = f"{key_text(problem.path) or 'the file'} {problem.rule}"
-    if problem.has_value and found == problem.path and found:
-        sentence += f", got {_value_text(_look_up(document, found))}"
-    if place is None:
+    is_written = found == problem.path or source.override_of(problem.path) is not None
+    if problem.has_value and is_written and problem.path:
+        sentence += f", got {_value_text(_look_up(document, problem.path))}"
+    option = source.override_of(problem.path)
+    if option is not None:
+        yield f"{source.name} with --set {option}: {sentence}"
+    elif place is None:
         yield f"{source.name}: {sentence}"
     else:
         line, start, end = _span(place, problem)

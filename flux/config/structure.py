@@ -149,7 +149,8 @@ def _with_unit(unit: Any) -> Callable[[Any, Any], Any]:
         try:
             return unit.parse(value)
         except UnitError as error:
-            raise Violation(f"must be {TYPE_TEXTS[unit]}", hint=error.hint) from error
+            hint = error.hint or str(error)
+            raise Violation(f"must be {TYPE_TEXTS[unit]}", hint=hint) from error
 
     return hook
 

@@ -62,7 +62,7 @@ class Collect:
                 collection.add(rows)
                 if not context.run.clock.is_live:
                     until_ns = collection.newest_ns - PLANNED_GRACE_INTERVALS * self.interval
-                    ready.extend(collection.close(until_ns, context.run.planned()))
+                    ready.extend(collection.close(until_ns))
                     await _send_all(ready, outbox)
             ticking.cancel_scope.cancel()
         ready.extend(collection.finish(_end_ns(context), context.run.planned()))
@@ -88,7 +88,9 @@ class Collect:
         while True:
             await clock.wait_until(end_ns + GRACE_NS)
             until_ns = clock.now_ns() - GRACE_NS
-            ready.extend(collection.close(max(end_ns, until_ns), context.run.planned()))
+            opened = context.run.open_sessions()
+            closed = collection.close(max(end_ns, until_ns))
+            ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
             await _send_all(ready, outbox)
             end_ns = (until_ns // self.interval + 1) * self.interval
 
@@ -100,9 +102,12 @@ async def _send_all(ready: deque[Summary], outbox: Outbox) -> None:
 
 
 def _end_ns(context: Context) -> int:
-    """When the run ended, as far as the clock and the plan know: it was not longer than planned."""
-    duration_ns = context.run.duration_ns
-    if not context.run.clock.is_live:
-        return duration_ns or 0
-    now_ns = context.run.clock.now_ns()
-    return now_ns if duration_ns is None else min(now_ns, duration_ns)
+    """When the run ended, as far as clock and plan know: as planned, unless it was stopped."""
+    run = context.run
+    planned_ns = run.duration_ns
+    if not run.clock.is_live:
+        return planned_ns or 0
+    now_ns = run.clock.now_ns()
+    if planned_ns is None:
+        return now_ns
+    return min(now_ns, planned_ns) if run.control.stopping.is_set() else planned_ns

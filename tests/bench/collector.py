@@ -73,7 +73,7 @@ def _seconds(steps: int, batches: Sequence[Rows]) -> tuple[float, float]:
     for batch in batches:
         before_s = time.perf_counter()
         collection.add(batch)
-        for _ in collection.close(collection.newest_ns - SECOND_NS // 4, None):
+        for _ in collection.close(collection.newest_ns - SECOND_NS // 4):
             pass
         worst_s = max(worst_s, time.perf_counter() - before_s)
     for _ in collection.finish(0, None):

@@ -129,6 +129,10 @@ class _Resting:
     rest: int
     count: int | None = None
 
+    @property
+    def has_rest(self) -> bool:
+        return self.rest > 0
+
     def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
         return self.rest
 

@@ -63,7 +63,7 @@ async def test_a_summary_comes_each_interval_even_if_the_target_is_silent(
 ) -> None:
     outbox, results = trio.open_memory_channel[Summary](100)
     sender, inbox = trio.open_memory_channel[Rows](100)
-    context = make_context(clock=LiveClock(), planned=lambda: 5)
+    context = make_context(clock=LiveClock(), planned=lambda: 5, open_sessions=lambda: 4)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Collect(interval=Duration.parse("2s")).run, context, inbox, outbox)
         await sender.send(at(0.5))

@@ -20,6 +20,8 @@ async def drive(work: Work, settings: WireSettings) -> None:
         try:
             sessions = Sessions(work, settings, loop, nursery)
             try:
+                model = sessions.model
+                work.context.report_gauge(lambda: model.running)
                 nursery.start_soon(_dispatch, work, loop, sessions.model, dispatched)
                 nursery.start_soon(_abort_when_told, work, loop, sessions.model)
                 await loop.run(sessions.model)
