@@ -88,8 +88,8 @@ OUTCOME = Schema(
             ("skipped", np.int32),  # on a session's last row: steps that were never run
             ("due_ns", np.int64),  # when the request was to start
             ("start_ns", np.int64),  # when it did
-            ("connect_ns", np.int64),  # time spent connecting, 0 on a kept connection
-            ("tls_ns", np.int64),  # time spent on the TLS handshake, 0 on a kept connection
+            ("connect_ns", np.int64),  # time spent connecting, 0 on a connection that was open
+            ("tls_ns", np.int64),  # time spent on the TLS handshake, 0 on an open connection
             ("first_byte_ns", np.int64),  # when the response began, 0 if it never did
             ("end_ns", np.int64),  # when the response was complete, or the request was given up
             ("status", np.int32),  # of the response, 0 if there was none
