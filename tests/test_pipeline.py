@@ -172,6 +172,24 @@ service = "-5ms"
 
 
 def test_a_problem_of_an_override_says_so_without_a_place(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(InvalidPipeline, match=r"exponential|rate") as got:
+    with pytest.raises(InvalidPipeline) as got:
         pipeline_of(stages("exponential", "null"), tmp_path, "exponential.rate=20")
-    assert "stage[0].rate must be a rate" in str(got.value)
+    assert (
+        "test.toml with --set exponential.rate=20: "
+        'stage[0].rate must be a rate, as in "20/s", got 20\n'
+        '  hint: write "20/s"' in str(got.value)
+    )
+
+
+def test_a_missing_variable_is_one_problem(tmp_path: pathlib.Path) -> None:
+    text = stages("exponential").replace('"20/s"', '"${NOPE}"') + '[[stage]]\nuse = "null"\n'
+    with pytest.raises(InvalidPipeline, match="1 problem in") as got:
+        pipeline_of(text, tmp_path)
+    assert "needs the environment variable NOPE" in str(got.value)
+
+
+@pytest.mark.parametrize("name", ["session.toml", "./flux.log"])
+def test_a_sink_may_not_write_the_files_of_flux(name: str, tmp_path: pathlib.Path) -> None:
+    text = stages("exponential", "null", "csv") + f'path = "{name}"\n'
+    with pytest.raises(InvalidPipeline, match=r"would write .*, which flux itself writes"):
+        pipeline_of(text, tmp_path)

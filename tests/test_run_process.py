@@ -266,6 +266,53 @@ def test_rows_on_stdout_are_all_of_them(start: Start, tmp_path: pathlib.Path) ->
     assert len(list(csv.DictReader(out.splitlines()))) == 50
 
 
+def test_a_stderr_that_is_gone_does_not_end_the_run(start: Start, tmp_path: pathlib.Path) -> None:
+    process = start(tmp_path, str(write_pipeline(tmp_path, duration="2s")))
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    folder = tmp_path / "results" / "result_1"
+    assert json.loads((folder / "result.json").read_text())["Total"] == 100
+    assert "stderr cannot be written any more" in (folder / "flux.log").read_text()
+
+
+def test_hanging_up_is_as_good_as_sigint(start: Start, tmp_path: pathlib.Path) -> None:
+    process = start(tmp_path, str(write_pipeline(tmp_path, duration="60s")))
+    folder = tmp_path / "results" / "result_1"
+    wait_for(has_rows(folder, 10), process)
+    process.send_signal(signal.SIGHUP)
+    code, _, err = finish(process)
+    assert code == 0
+    assert "SIGHUP: no more arrivals" in err
+
+
+def test_a_pipe_that_nobody_reads_is_an_error(start: Start, tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    more = f'[[stage]]\nuse = "csv"\nname = "piped"\npath = "{tmp_path}/pipe"\n'
+    code, _, err = finish(start(tmp_path, str(write_pipeline(tmp_path, more=more))))
+    assert code == 1
+    assert "it is a named pipe that nobody reads" in err
+    assert "FAILED" in err
+
+
+def test_the_session_file_of_a_shard_repeats_the_shard(
+    start: Start, tmp_path: pathlib.Path
+) -> None:
+    finish(start(tmp_path, str(write_pipeline(tmp_path)), "--shard", "1/2"))
+    finish(start(tmp_path, str(tmp_path / "results" / "result_1" / "session.toml")))
+    first, second = (rows_of(tmp_path / "results" / f"result_{n}") for n in (1, 2))
+    assert [row["seq"] for row in first] == [row["seq"] for row in second]
+    assert len(first) == 25
+
+
+def test_quiet_says_nothing_about_a_run_that_went_well(
+    start: Start, tmp_path: pathlib.Path
+) -> None:
+    code, out, err = finish(start(tmp_path, str(write_pipeline(tmp_path)), "--quiet"))
+    assert (code, out, err) == (0, "", "")
+
+
 @pytest.fixture
 def target() -> Iterator[int]:
     """A server that answers every request, each on a connection of its own."""
