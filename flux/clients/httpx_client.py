@@ -4,7 +4,6 @@ Each session has a client of its own, and so its own cookies; all share one conn
 come from httpcore's trace events. This is the only module that imports httpx.
 """
 
-import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import attrs
 import httpx
 
+from flux.clients.system_errors import BY_ERRNO
 from flux.clients.tasks import Exchange, Exchanger
 from flux.clock import Clock
 from flux.errors import MissingExtra
@@ -174,18 +174,6 @@ class _Trace:
                 exchange.first_byte_ns = self._clock.now_ns()
 
 
-_BY_ERRNO = {
-    errno.ECONNREFUSED: ErrorCode.REFUSED,
-    errno.ECONNRESET: ErrorCode.RESET,
-    errno.EPIPE: ErrorCode.RESET,
-    errno.EHOSTUNREACH: ErrorCode.UNREACHABLE,
-    errno.ENETUNREACH: ErrorCode.UNREACHABLE,
-    errno.ETIMEDOUT: ErrorCode.CONNECT_TIMEOUT,
-    errno.EMFILE: ErrorCode.DESCRIPTORS,
-    errno.ENFILE: ErrorCode.DESCRIPTORS,
-    errno.EADDRNOTAVAIL: ErrorCode.PORTS,
-}
-
 _BY_TYPE: tuple[tuple[type[BaseException], ErrorCode], ...] = (
     (ssl.SSLError, ErrorCode.TLS),
     (socket.gaierror, ErrorCode.DNS),
@@ -207,11 +195,12 @@ def classify(error: BaseException) -> ErrorCode:
     """
     chain = list(_causes(error))
     for cause in chain:
-        for kind, code in _BY_TYPE:
+        for kind, meant in _BY_TYPE:
             if isinstance(cause, kind):
-                return code
-        if isinstance(cause, OSError) and cause.errno in _BY_ERRNO:
-            return _BY_ERRNO[cause.errno]
+                return meant
+        code = BY_ERRNO.get(cause.errno or 0) if isinstance(cause, OSError) else None
+        if code is not None:
+            return code
     if any(isinstance(cause, httpx.RemoteProtocolError) for cause in chain):
         return _protocol_or_closed(str(error))
     if any(isinstance(cause, (httpx.ReadError, httpx.WriteError)) for cause in chain):
