@@ -104,7 +104,7 @@ class Loop:
             now_ns = clock_ns() - origin_ns
             if now_ns >= yield_ns:
                 if is_busy or put_off:
-                    await self._let_others_run()
+                    await self._let_others_run(model)
                 else:
                     await self._park(model)
                 is_busy = False
@@ -143,9 +143,12 @@ class Loop:
             if closing:
                 self._close_sockets()
 
-    async def _let_others_run(self) -> None:
+    async def _let_others_run(self, model: Model) -> None:
+        """Give every other task a turn, and more turns as long as nothing is due here."""
         for _ in range(_MOST_CHECKPOINTS):
             await trio.lowlevel.checkpoint()
+            if model.next_due_ns <= self.now_ns():
+                return
             if not trio.lowlevel.current_statistics().tasks_runnable:
                 return
 
