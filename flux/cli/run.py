@@ -57,7 +57,8 @@ def run(
 
     Results go to a new folder results/result_N. Ctrl-C stops arrivals and lets what is in flight
     finish; a second one gives it up. Exit codes: 0 ok, 1 failure, 2 usage, 78 invalid pipeline,
-    96 the run is invalid (the generator could not keep its plan), 130 interrupted twice.
+    96 the run is invalid (the generator could not keep its plan), 130 interrupted twice, or once
+    before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
     """
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     return run_loaded(pipeline, results=results, quiet=quiet)

@@ -65,8 +65,9 @@ class Collect:
                     ready.extend(collection.close(until_ns))
                     await _send_all(ready, outbox)
             ticking.cancel_scope.cancel()
-        ready.extend(collection.finish(_end_ns(context), context.run.planned()))
-        final = ready.pop()
+        *closed, final = collection.finish(_end_ns(context), context.run.planned())
+        opened = context.run.open_sessions()
+        ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
         await _send_all(ready, outbox)
         generator = Generator()
         if context.run.clock.is_live:
