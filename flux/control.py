@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
+from flux.errors import ExitCode
+
 
 @attrs.frozen
 class Spike:
@@ -34,6 +36,16 @@ class Spike:
         return 1 + (self.factor - 1) * (math.exp(-3 * fall) - math.exp(-3)) / (1 - math.exp(-3))
 
 
+@attrs.frozen
+class Ending:
+    """Why something other than the plan, a signal or a failure ended a run."""
+
+    text: str
+    """One line, for the log and the report."""
+    code: ExitCode
+    """What it makes the run's exit code, unless something worse is found."""
+
+
 @attrs.define
 class Control:
     """What the pacer multiplies the level by, and whether the run is to stop."""
@@ -47,6 +59,8 @@ class Control:
     """Set: no session starts any more; those in flight are finished within the drain time."""
     aborting: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set: what is in flight is given up at once."""
+    ending: Ending | None = attrs.field(default=None, init=False)
+    """What ended the run early, if it was a threshold, a guard or the like: the first of them."""
 
     def pause(self) -> None:
         """Hold the level at 0 from the next tick on."""
@@ -60,8 +74,10 @@ class Control:
         """Raise the level for a while, in place of a spike that may be on."""
         self.spike = Spike(now_ns, factor, duration_ns)
 
-    def stop(self) -> None:
+    def stop(self, ending: Ending | None = None) -> None:
         """Stop arrivals, drain, report."""
+        if self.ending is None and not self.stopping.is_set():
+            self.ending = ending
         self.stopping.set()
 
     def abort(self) -> None:

@@ -16,11 +16,13 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from logging import WARNING
 from typing import Any
 
 import attrs
 import trio
 
+from flux.control import Ending
 from flux.edges import Edge, Fanout
 from flux.errors import ExitCode, FluxError, StageFailed, UsageError
 from flux.pipeline import Node, Pipeline
@@ -47,6 +49,8 @@ class RunResult:
     edges: tuple[Edge, ...] = ()
     was_stopped: bool = False
     was_aborted: bool = False
+    ending: Ending | None = None
+    """What ended the run early, if it was a threshold, a guard or the like."""
 
 
 async def run_pipeline(
@@ -74,6 +78,7 @@ async def run_pipeline(
         run,
         planned=wiring.planned,
         open_sessions=wiring.open_sessions,
+        status=wiring.status,
         findings=lambda: tuple(wiring.findings),
     )
     async with trio.open_nursery() as watching:
@@ -87,6 +92,7 @@ async def run_pipeline(
         watching.cancel_scope.cancel()
     result.was_stopped = run.control.stopping.is_set()
     result.was_aborted = run.control.aborting.is_set()
+    result.ending = run.control.ending
     return result
 
 
@@ -121,6 +127,7 @@ class _Wiring:
         self._ended: set[str] = set()
         self._planned: dict[str, int] = {}
         self._gauges: list[Callable[[], int]] = []
+        self._status: dict[str, dict[str, Callable[[], Any]]] = {}
         self._run = run
         self._outboxes: dict[str, list[tuple[Edge, trio.MemorySendChannel[Batch]]]] = {
             node.name: [] for node in pipeline.nodes
@@ -188,12 +195,23 @@ class _Wiring:
             return None
         return sum(gauge() for gauge in self._gauges)
 
+    def status(self) -> dict[str, dict[str, Any]]:
+        """What stages tell of themselves right now."""
+        return {
+            stage: {what: tell() for what, tell in told.items()}
+            for stage, told in self._status.items()
+        }
+
+    def _note_status(self, stage: str, what: str, tell: Callable[[], Any]) -> None:
+        self._status.setdefault(stage, {})[what] = tell
+
     def context(self, node: Node, run: Run) -> Context:
         """What this stage is told."""
         return attrs.evolve(
             make_context(self.pipeline, node, run, self._steps),
             report_planned=partial(self._planned.__setitem__, node.name),
             report_gauge=self._gauges.append,
+            report_status=partial(self._note_status, node.name),
             report_finding=self.findings.append,
         )
 
@@ -317,13 +335,14 @@ async def _stop_at_signals(
         async for number in signals:
             name = signal.Signals(number).name
             if run.control.aborting.is_set():
-                run.log.warning("%s a third time: cancelling everything", name)
+                run.mark("signal", f"{name} a third time: cancelling everything", level=WARNING)
                 _exit_later()
                 scope.cancel()
             elif run.control.stopping.is_set():
-                run.log.warning("%s again: giving up what is in flight", name)
+                run.mark("signal", f"{name} again: giving up what is in flight", level=WARNING)
                 run.control.abort()
             else:
                 drain_s = run.drain_ns / 1e9
-                run.log.warning("%s: no more arrivals, draining for up to %g s", name, drain_s)
+                text = f"{name}: no more arrivals, draining for up to {drain_s:g} s"
+                run.mark("signal", text, level=WARNING)
                 run.control.stop()

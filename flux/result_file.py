@@ -54,6 +54,10 @@ def result_document(summary: Summary, run: Run) -> Document:
         "statuses": _texts(total.statuses),
         "errors": dict(total.errors),
         "steps": [_step(step) for step in summary.steps],
+        "marks": [
+            {"time_ns": mark.time_ns, "kind": mark.kind, "text": mark.text}
+            for mark in summary.marks
+        ],
         "series": list(_series_rows(summary.series)) if is_final else [],
         "histograms": [_histograms(step) for step in summary.steps] if is_final else [],
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from flux.result_file import ENCODED, REPORTED_PERCENTS, SCHEMA_ID
 from flux.schemas import ERROR_TEXTS
+from flux.summary import MARK_KINDS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -58,6 +59,7 @@ def _top() -> dict[str, Node]:
         "statuses": _ref("statuses"),
         "errors": _ref("errors"),
         "steps": _array("Each step of each flow, in order.", _step()),
+        "marks": _array("What happened on the way, in order.", _mark()),
         "series": _array("The run row by row of time, without gaps.", _row()),
         "histograms": _array("HdrHistograms of each step, in the order of steps.", _histograms()),
     }
@@ -116,6 +118,17 @@ def _validity() -> Node:
                 "description": "False: the numbers must not be trusted. Null: not known yet.",
             },
             "findings": _array("What speaks against them.", _object("A reason.", finding)),
+        },
+    )
+
+
+def _mark() -> Node:
+    return _object(
+        "Something that happened at one moment.",
+        {
+            "time_ns": _time("When, nanoseconds; below 0: before the first arrival could be due."),
+            "kind": {"enum": list(MARK_KINDS), "description": "What sort of thing."},
+            "text": {"type": "string", "description": "One line."},
         },
     )
 

@@ -27,7 +27,7 @@ import trio
 from flux.clock import Clock
 from flux.control import Control
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
-from flux.summary import Finding
+from flux.summary import Finding, Mark
 
 Batch: TypeAlias = Any
 """What one message holds: a structured array, or for SUMMARY a `flux.summary.Summary`."""
@@ -74,7 +74,16 @@ class Run:
     """Sessions, or in the closed model users, that executors have under way; None if not known."""
     findings: Callable[[], tuple[Finding, ...]] = tuple
     """What stages have found so far that a reader has to know before trusting the numbers."""
+    marks: list[Mark] = attrs.field(factory=list)
+    """What happened so far that is shown beside the numbers; add to it by `mark`."""
+    status: Callable[[], dict[str, dict[str, Any]]] = dict
+    """What stages tell of themselves right now: by stage, then by what it is; plain data."""
     log: logging.Logger = attrs.field(factory=lambda: logging.getLogger("flux"))
+
+    def mark(self, kind: str, text: str, *, level: int = logging.INFO) -> None:
+        """Note something that happens now, in the result as in the log; see `Mark`."""
+        self.marks.append(Mark(self.clock.now_ns(), kind, text))
+        self.log.log(level, "%s", text)
 
 
 @attrs.frozen
@@ -102,6 +111,8 @@ class Context:
     """For an executor that is sent no ARRIVAL rows: arrivals released so far on its behalf."""
     report_gauge: Callable[[Callable[[], int]], None] = lambda _: None
     """For an executor: what tells how many sessions it has under way."""
+    report_status: Callable[[str, Callable[[], Any]], None] = lambda *_: None
+    """For whoever asks while the run goes on: (what it is, what tells it right now)."""
     report_finding: Callable[[Finding], None] = lambda _: None
     """For what speaks against trusting the numbers; it is in the final summary."""
 

@@ -28,6 +28,10 @@ LATENCIES = ("response", "service", "first_byte", "lag", "connect", "tls")
 """Names of the histograms of a step."""
 
 
+MARK_KINDS = ("signal", "control", "threshold", "guard", "health", "phase")
+"""What sorts of things are marked."""
+
+
 @attrs.frozen
 class Finding:
     """Something that a reader has to know before trusting the numbers."""
@@ -36,6 +40,18 @@ class Finding:
     """One line, with the value and the limit."""
     is_fatal: bool
     """True: the numbers must not be trusted, and the run is invalid."""
+
+
+@attrs.frozen
+class Mark:
+    """Something that happened at one moment of a run, to be shown beside its numbers."""
+
+    time_ns: int
+    """When, since the run began."""
+    kind: str
+    """What sort of thing: one of MARK_KINDS."""
+    text: str
+    """One line."""
 
 
 @attrs.frozen
@@ -103,6 +119,8 @@ class Summary:
     """The run row by row of time; of an interval, its one row."""
     findings: tuple[Finding, ...] = ()
     """What speaks against trusting the numbers; known in the final summary only."""
+    marks: tuple[Mark, ...] = ()
+    """What happened on the way, in order; known in the final summary only."""
 
     @cached_property
     def total(self) -> StepSummary:
@@ -169,6 +187,9 @@ class Summary:
             open_sessions=_known_sum(part.open_sessions for part in parts),
             series=self.series.merge(part.series for part in parts[1:]),
             findings=tuple(dict.fromkeys(one for part in parts for one in part.findings)),
+            marks=tuple(
+                sorted((one for part in parts for one in part.marks), key=lambda one: one.time_ns)
+            ),
         )
 
 

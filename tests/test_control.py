@@ -3,7 +3,8 @@
 import pytest
 import trio
 
-from flux.control import Control, Spike, cancelled_by
+from flux.control import Control, Ending, Spike, cancelled_by
+from flux.errors import ExitCode
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,17 @@ async def test_an_event_that_is_never_set_changes_nothing(autojump_clock: trio.a
     async with cancelled_by(trio.Event()):
         await trio.sleep(3)
     assert trio.current_time() == pytest.approx(3)
+
+
+def test_what_ended_a_run_first_is_what_ended_it() -> None:
+    control = Control()
+    control.stop(Ending("budget of 10 requests is spent", ExitCode.GUARD))
+    control.stop(Ending("p(95) < 1ms failed", ExitCode.THRESHOLDS_FAILED))
+    assert control.ending == Ending("budget of 10 requests is spent", ExitCode.GUARD)
+
+
+def test_a_run_that_was_stopped_by_hand_has_no_other_ending() -> None:
+    control = Control()
+    control.stop()
+    control.stop(Ending("budget of 10 requests is spent", ExitCode.GUARD))
+    assert control.ending is None

@@ -156,6 +156,9 @@ def test_one_interrupt_drains(start: Start, tmp_path: pathlib.Path) -> None:
     result = json.loads((folder / "result.json").read_text())
     assert code == 0
     assert "SIGINT: no more arrivals, draining for up to 5 s" in err
+    (mark,) = result["marks"]
+    assert mark["kind"] == "signal"
+    assert mark["text"] in err
     assert result["sessions"]["aborted"] == 0
     assert result["sessions"]["started"] == result["sessions"]["succeeded"] > 40
     assert len(rows_of(folder)) == result["sessions"]["planned"]

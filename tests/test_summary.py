@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flux.histogram import Histogram
 from flux.schemas import ErrorCode, Flag
-from flux.summary import LATENCIES, Finding, StepSummary, Summary
+from flux.summary import LATENCIES, Finding, Mark, StepSummary, Summary
 from tests.outcomes import (
     SECOND_NS,
     STEPS,
@@ -218,3 +218,11 @@ def test_the_peak_is_not_known_before_the_end() -> None:
 def test_an_empty_run_has_no_rate() -> None:
     assert final_of([]).rate_per_s == 0
     assert final_of([]).peak_in_flight == 0
+
+
+def test_marks_of_shards_come_together_in_order_of_time() -> None:
+    first, second = (
+        Summary(0, 1, True, (), marks=(Mark(start_ns, "control", "pause"), Mark(9, "signal", "x")))
+        for start_ns in (5, 3)
+    )
+    assert [mark.time_ns for mark in first.merge([second]).marks] == [3, 5, 9, 9]

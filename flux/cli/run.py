@@ -131,14 +131,21 @@ async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> R
 
 
 def exit_code(result: RunResult) -> ExitCode:
-    """The verdict: what went wrong first counts most."""
+    """The verdict, the gravest first.
+
+    What failed or was given up comes before what a guard ended, and that before whether the numbers
+    can be trusted; only numbers that can be are held against thresholds.
+    """
+    ending = result.ending.code if result.ending else ExitCode.OK
     if result.failures:
         return ExitCode.FAILURE
     if result.was_aborted:
         return ExitCode.INTERRUPTED
+    if ending is ExitCode.GUARD:
+        return ending
     if result.summary is None or not result.summary.is_valid:
         return ExitCode.INVALID_RUN
-    return ExitCode.OK
+    return ending
 
 
 class _Screen:

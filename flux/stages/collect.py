@@ -78,7 +78,8 @@ class Collect:
         limits = Limits(max_lag_p99_ns=self.max_lag_p99, min_rate=self.min_rate)
         findings = (*context.run.findings(), *find(final, limits, generator))
         in_order = sorted(findings, key=lambda finding: not finding.is_fatal)
-        await outbox.send(attrs.evolve(final, findings=tuple(in_order)))
+        marks = tuple(context.run.marks)
+        await outbox.send(attrs.evolve(final, findings=tuple(in_order), marks=marks))
 
     async def _tick(
         self, context: Context, collection: Collection, ready: deque[Summary], outbox: Outbox
