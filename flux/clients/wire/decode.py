@@ -56,23 +56,22 @@ def _unbrotli(body: bytes) -> bytes:
     brotli = _brotli()
     if brotli is None:
         raise BadResponse(ErrorCode.DECODE)
+    inflater = brotli.Decompressor()
     try:
-        plain: bytes = brotli.decompress(body)
+        plain: bytes = inflater.process(body, output_buffer_limit=MAX_BODY_BYTES)
     except brotli.error:
         raise BadResponse(ErrorCode.DECODE) from None
-    if len(plain) > MAX_BODY_BYTES:
+    if not inflater.is_finished() or len(plain) > MAX_BODY_BYTES:
         raise BadResponse(ErrorCode.DECODE)
     return plain
 
 
 def _brotli() -> Any:
-    """The brotli module, if one is installed."""
-    for name in ("brotli", "brotlicffi"):
-        try:
-            return import_module(name)
-        except ImportError:
-            pass
-    return None
+    """The module of the extra `brotli`, if it is installed."""
+    try:
+        return import_module("brotli")
+    except ImportError:
+        return None
 
 
 _UNDO: dict[bytes, Callable[[bytes], bytes]] = {

@@ -6,6 +6,7 @@ import os
 import zlib
 
 import attrs
+import brotli
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,7 @@ _LARGE = b"x" * 300_000
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _GZIPPED = gzip.compress(b"plain")
 _DEFLATED = zlib.compress(b"plain")
+_BROTLI = brotli.compress(b"plain")
 
 CASES = {
     "length": Case(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", body=b"hello"),
@@ -89,6 +91,17 @@ CASES = {
         b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n%b"
         % (len(_DEFLATED), _DEFLATED),
         body=b"plain",
+    ),
+    "brotli": Case(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(_BROTLI), _BROTLI),
+        body=b"plain",
+    ),
+    "broken brotli": Case(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\nnope",
+        status=0,
+        error="DECODE",
+        same_by_httpx=False,  # as below
     ),
     "broken gzip": Case(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
