@@ -21,6 +21,7 @@ LOST = int(Flag.LOST)
 NOT_STARTED = int(Flag.DROPPED | Flag.CANCELLED | Flag.LOST)
 ABORTED = int(Flag.ABORTED)
 HELD = int(Flag.HELD)
+AGAIN = int(Flag.AGAIN)
 NEW_CONNECTION = int(Flag.NEW_CONNECTION)
 
 Column = npt.NDArray[np.int64]

@@ -1,9 +1,11 @@
 """The law that no arrival gets lost: what was planned, and what became of it.
 
-    planned = started + dropped + cancelled + lost
+    planned = started - repeated + dropped + cancelled + lost
     started = succeeded + failed + aborted
 
-Both hold at the end of every run, of every shard of it, and of their sum.
+Both hold at the end of every run, of every shard of it, and of their sum. What is planned is
+arrivals: each begins one session, or if it is a user who stays for several iterations, the first
+of them, and the others are repeated.
 """
 
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ class Ledger:
     """Arrivals that were released; None in the closed model, where nothing is planned ahead."""
     started: int = 0
     """Sessions that began."""
+    repeated: int = 0
+    """Of these, iterations that a user began after an earlier one of its own."""
     dropped: int = 0
     """Arrivals that could not start in time and were given up."""
     cancelled: int = 0
@@ -35,6 +39,11 @@ class Ledger:
     """Sessions that reached their end in any other way."""
     aborted: int = 0
     """Sessions that the end of the run cut short."""
+
+    @property
+    def arrived(self) -> int:
+        """Arrivals, or users, that began at least one session."""
+        return self.started - self.repeated
 
     @property
     def ended(self) -> int:
@@ -56,7 +65,9 @@ class Ledger:
         """The first law in numbers, as it should be; empty in the closed model."""
         if self.planned is None:
             return ""
-        right = f"started {self.started} + dropped {self.dropped} + cancelled {self.cancelled}"
+        repeated = f" - repeated {self.repeated}" if self.repeated else ""
+        right = f"started {self.started}{repeated} + dropped {self.dropped}"
+        right += f" + cancelled {self.cancelled}"
         lost = f" + lost {self.lost}" if self.lost else ""
         return f"planned {self.planned} = {right}{lost}"
 
@@ -71,7 +82,7 @@ class Ledger:
 
     def _broken(self) -> Iterator[str]:
         if self.planned is not None:
-            known = self.started + self.dropped + self.cancelled + self.lost
+            known = self.arrived + self.dropped + self.cancelled + self.lost
             if known != self.planned:
                 yield _unequal(self.arrivals_equation(), known - self.planned)
         if self.ended != self.started:

@@ -10,7 +10,7 @@ from flux.config.document import Document
 from flux.config.locate import Path
 from flux.config.problems import Violation
 from flux.config.rules import AtLeast, above, between
-from flux.schemas import OUTCOME, Schema
+from flux.schemas import ARRIVAL, OUTCOME, Schema
 from flux.stage import Shard, kind_of
 from flux.units import Duration
 
@@ -112,6 +112,10 @@ class Pipeline:
             node = self.by_name[node.inputs[0]]
             above_it.insert(0, node)
         return tuple(above_it)
+
+    def plans_ahead(self, executor: Node) -> bool:
+        """Whether an executor's work is arrivals, each of which has to end in a row."""
+        return any(node.emits is ARRIVAL for node in self.chain(executor))
 
     def takers(self, node: Node) -> tuple[Node, ...]:
         """The stages that take their input from this one."""

@@ -114,6 +114,7 @@ def _sessions(summary: Summary) -> Document:
     return {
         "planned": sessions.planned,
         "started": sessions.started,
+        "repeated": sessions.repeated,
         "dropped": sessions.dropped,
         "cancelled": sessions.cancelled,
         "lost": sessions.lost,

@@ -88,11 +88,13 @@ def _run() -> Node:
 
 def _sessions() -> Node:
     return _object(
-        "What became of the sessions: planned = started + dropped + cancelled + lost, and "
-        "started = succeeded + failed + aborted. In the closed model a session is one iteration.",
+        "What became of the sessions: planned = started - repeated + dropped + cancelled + lost, "
+        "and started = succeeded + failed + aborted. In the closed model a session is one "
+        "iteration.",
         {
             "planned": _or_null(_count("Arrivals that were due; null in the closed model.")),
             "started": _count("Sessions that began."),
+            "repeated": _count("Of these, those that a user began after an earlier one."),
             "dropped": _count("Arrivals that could not start in time."),
             "cancelled": _count("Arrivals that were not due yet when the run was stopped."),
             "lost": _count("Arrivals of a worker process that died."),

@@ -72,11 +72,17 @@ ROSTER = Schema(
         [
             ("due_ns", np.int64),  # when the user joins or leaves
             ("user", np.int64),  # number of the user in the whole, unsharded run, from 0
-            ("change", np.int64),  # +1 joins; -1 leaves once its flow is finished
+            ("change", np.int64),  # +1 joins; -1 leaves once its flow is finished; see NOBODY
         ]
     ),
 )
-"""A virtual user that joins or leaves: what ARRIVAL is in the closed model."""
+"""A virtual user that joins or leaves: what ARRIVAL is in the closed model.
+
+When it ends, nobody joins or leaves any more; who is in then stays for as long as it is to.
+"""
+
+NOBODY = -1
+"""The user of a ROSTER row whose change is 0: nobody else will join, though some may leave."""
 
 OUTCOME = Schema(
     "OUTCOME",
@@ -133,6 +139,8 @@ class Flag(enum.IntFlag):
     """The request opened its connection."""
     LOST = 512
     """Not a request: the worker process that had the arrival died, and nobody knows its end."""
+    AGAIN = 1024
+    """The first request of an iteration that is not its user's first one."""
 
 
 NOT_STARTED = Flag.DROPPED | Flag.CANCELLED | Flag.LOST

@@ -11,6 +11,7 @@ import numpy as np
 
 from flux.columns import (
     ABORTED,
+    AGAIN,
     DROPPED,
     FIRST,
     HELD,
@@ -32,7 +33,10 @@ STATUSES = 1024
 """Statuses that are told apart; HTTP's end at 599, gRPC's at 16. Higher ones count as 1023."""
 
 _COUNTS = ("successes", "aborted", "bytes_out", "bytes_in", "retries", "connections")
-_SESSIONS = ("started", "dropped", "cancelled", "lost", "succeeded", "failed", "aborted")
+_SESSIONS = (
+    *("started", "repeated", "dropped", "cancelled", "lost"),
+    *("succeeded", "failed", "aborted"),
+)
 
 
 class Tally:
@@ -65,6 +69,8 @@ class Tally:
         self._sessions["started"] += _how_many(first)
         if rows.has(HELD):
             self.held_sessions += _how_many(first & rows.flagged(HELD))
+        if rows.has(AGAIN):
+            self._sessions["repeated"] += _how_many(first & rows.flagged(AGAIN))
         if rows.has(LAST):
             is_last = rows.flagged(LAST)
             self._add_ended(rows["flags"][is_last])

@@ -78,11 +78,11 @@ def _too_few_started(summary: Summary, limits: Limits) -> Iterator[Finding]:
     sessions = summary.sessions
     if sessions.planned is None or not (wanted := sessions.planned - sessions.cancelled):
         return
-    share = sessions.started / wanted
+    share = sessions.arrived / wanted
     if share < limits.min_rate:
         yield Finding(
             f"only {_percent(share)} of the planned arrivals started "
-            f"({sessions.started} of {wanted}, {sessions.dropped} dropped); "
+            f"({sessions.arrived} of {wanted}, {sessions.dropped} dropped); "
             f"min_rate is {_percent(limits.min_rate)}",
             is_fatal=True,
         )

@@ -83,10 +83,12 @@ class OutcomeLog:
             self._seal()
             self._filled.set()
 
-    def record_not_started(self, seq: int, due_ns: int, now_ns: int, flag: Flag) -> None:
+    def record_not_started(
+        self, seq: int, session: int, due_ns: int, now_ns: int, flag: Flag
+    ) -> None:
         """Add the row of an arrival that was dropped or cancelled."""
         error = ErrorCode.DROPPED if flag is Flag.DROPPED else ErrorCode.CANCELLED
-        self.record(seq, seq, -1, 0, due_ns, now_ns, 0, 0, 0, now_ns, 0, error, 0, 0, flag, 0)
+        self.record(seq, session, -1, 0, due_ns, now_ns, 0, 0, 0, now_ns, 0, error, 0, 0, flag, 0)
 
     @property
     def waiting_rows(self) -> int:

@@ -12,22 +12,25 @@ if TYPE_CHECKING:
 
 
 class Visit:
-    """A session under way; in the closed model one virtual user, in one session after another."""
+    """A session under way; a virtual user is one too, in one session after another."""
 
     __slots__ = (
         "actions",
         "advance",
         "began_ns",
+        "begin",
         "body_bytes",
         "connect_ns",
         "connection",
         "deadline_ns",
+        "done",
         "due_ns",
         "first_byte_ns",
         "flags",
         "is_in_flight",
         "is_leaving",
         "jar",
+        "joined_ns",
         "redirects",
         "request",
         "rest_number",
@@ -44,6 +47,14 @@ class Visit:
     actions: Session
     advance: "Callable[[Result | None], Action]"
     """The session's `send`."""
+    begin: Callable[[int], Session]
+    """Of a user: begins its iterations, by their number."""
+    began_ns: int
+    """Of a user: when its iteration began."""
+    joined_ns: int
+    """Of a user: when it was due."""
+    done: int
+    """Of a user: iterations it has begun."""
 
     def __init__(self, user: int) -> None:
         self.user = user
@@ -66,10 +77,8 @@ class Visit:
         """What carries the request under way; None while it waits for one."""
         self.jar: CookieJar | None = None
         """None until the first Set-Cookie."""
-        self.began_ns = 0
-        """Start of the session, for the closed model's pace."""
         self.is_leaving = False
-        """In the closed model: no other session is to follow."""
+        """Of a user: no other session is to follow."""
         self.rest_number = -1
         """Number of the rest the user takes between two sessions, -1 if it does not rest."""
 
