@@ -13,6 +13,7 @@ import numpy as np
 
 from flux.columns import CANCELLED, DROPPED, FIRST, LAST, NOT_STARTED, SUCCESS, Columns
 from flux.schemas import Rows
+from flux.standstill import Pulse
 from flux.summary import Summary
 from flux.tally import Tally
 from flux.timeline import Timeline
@@ -21,16 +22,18 @@ from flux.timeline import Timeline
 class Collection:
     """What is known of a run so far."""
 
-    def __init__(self, steps: Sequence[str], interval_ns: int) -> None:
+    def __init__(self, steps: Sequence[str], interval_ns: int, *, has_users: bool = False) -> None:
         """Begin with nothing known.
 
         Args:
             steps: names of the run's steps; `step` in a row is an index into them.
             interval_ns: how long an interval is.
+            has_users: somebody waits for an answer before going on, so that a stall hides requests.
         """
         self._steps = tuple(steps)
         self._interval_ns = interval_ns
         self._timeline = Timeline(interval_ns)
+        self._pulse = Pulse() if has_users else None
         self._whole = Tally(len(self._steps))
         self._open: dict[int, Tally] = {}
         self._first_open = 0
@@ -89,6 +92,7 @@ class Collection:
             held_sessions=self._whole.held_sessions,
             skipped_steps=self._whole.skipped_steps,
             series=self._timeline.series(),
+            pulse=self._pulse,
         )
 
     def _close_first(self) -> Summary:
@@ -146,6 +150,8 @@ class Collection:
 
     def _add_requests(self, tally: Tally, time_ns: int, rows: Columns) -> None:
         tally.add_requests(rows)
+        if self._pulse is not None:
+            self._pulse.add(rows["start_ns"], rows["end_ns"])
         self._timeline.requests.add(rows["start_ns"], rows["end_ns"])
         successes = int(np.count_nonzero(rows.flagged(SUCCESS)))
         self._timeline.add(
