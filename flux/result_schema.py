@@ -133,7 +133,7 @@ def _closed_model() -> Node:
         "rate_per_s": {
             "type": "number",
             "minimum": 0,
-            "description": "Requests that began in a second, by the median of the seconds besides.",
+            "description": "Requests that began per second, by the median of the seconds besides.",
         },
         "unsent": _count("Requests that would have begun in it at that rate."),
     }

@@ -28,8 +28,11 @@ SLOT_NS = 10**8
 MAX_SLOTS = 36_000
 """Past an hour, slots become twice as long, and again past two."""
 
-FEWEST_SECONDS = 5
-"""Seconds besides the pause that the median rate needs."""
+FEWEST_PARTS = 5
+"""Equal parts of the run, besides the pause, that the median rate needs."""
+
+FEWEST_PER_PART = 10
+"""Requests in such a part on average, or the median of their numbers would be too coarse."""
 
 CHANCES = 1000
 """A pause counts if chance alone makes one as long in fewer than one of so many runs."""
@@ -51,7 +54,8 @@ class Standstill:
     waiting: int
     """Requests that were under way until shortly before its end."""
     rate_per_s: float
-    """Requests that began in a second, by the median of the seconds besides."""
+    """Requests that began per second, by the median of the seconds (or, where few began in each, of
+    longer parts) besides."""
 
     @property
     def seconds(self) -> float:
@@ -128,16 +132,20 @@ class Pulse:
         return int(self._begun[:slot].sum() - self._ended[:slot].sum())
 
     def _rate_per_s(self, start_ns: int, end_ns: int) -> float | None:
-        """Median of what began in each second besides those of the pause."""
-        per_part = max(1, _SECOND_NS // self._width_ns)
-        part_ns = per_part * self._width_ns
+        """Median of what began in each part of the run, besides those of the pause."""
         filled = np.flatnonzero(self._begun)
-        # The first and the last second are not whole ones.
+        span_ns = (int(filled[-1] - filled[0]) + 1) * self._width_ns - (end_ns - start_ns)
+        sparse_ns = FEWEST_PER_PART * span_ns // int(self._begun.sum())
+        per_part = -(-max(_SECOND_NS, sparse_ns) // self._width_ns)
+        part_ns = per_part * self._width_ns
+        # The first and the last part are not whole ones.
         first, last = int(filled[0]) // per_part + 1, int(filled[-1]) // per_part
+        if last - first < FEWEST_PARTS:
+            return None
         counts = self._begun[first * per_part : last * per_part].reshape(-1, per_part).sum(axis=1)
         begins_ns = np.arange(first, last) * part_ns
         besides = counts[(begins_ns + part_ns <= start_ns) | (begins_ns >= end_ns)]
-        if len(besides) < FEWEST_SECONDS:
+        if len(besides) < FEWEST_PARTS:
             return None
         return float(np.median(besides)) * 1e9 / part_ns
 
