@@ -127,8 +127,8 @@ class _Driver:
 
     async def _run_session(
         self, session: Session, seq: int, user: int, due_ns: int, flags: Flag, exchanger: Exchanger
-    ) -> None:
-        """Let the flow say what to do until it ends; one row per request."""
+    ) -> int:
+        """Let the flow say what to do until it ends, one row per request; when the last one did."""
         row = _RowOf(seq, user, due_ns, flags | Flag.FIRST)
         action = next(session)
         try:
@@ -150,6 +150,7 @@ class _Driver:
             raise
         finally:
             session.close()
+        return row.end_ns or self._clock.now_ns()
 
     async def _exchange(self, send: Send, exchange: Exchange, exchanger: Exchanger) -> None:
         with trio.move_on_after(send.plan.timeout_ns / 1e9) as scope:

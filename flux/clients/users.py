@@ -15,8 +15,9 @@ from flux.schemas import Flag
 if TYPE_CHECKING:
     from flux.clients.tasks import Exchanger
 
-RunSession: TypeAlias = "Callable[[Session, int, int, int, Flag, Exchanger], Awaitable[None]]"
-"""Runs one iteration: the session, seq, user, due_ns, flags, and the way to the target."""
+RunSession: TypeAlias = "Callable[[Session, int, int, int, Flag, Exchanger], Awaitable[int]]"
+"""Runs one iteration: the session, seq, user, due_ns, flags, and the way to the target; gives the
+time at which its last request ended."""
 
 
 @attrs.define(eq=False)
@@ -117,9 +118,11 @@ class Users:
                 user.done += 1
                 self.attendance.begin(user.number, user.done)
                 start_ns = self._clock.now_ns()
-                await self._run_session(sessions(seq), seq, user.number, due_ns, flags, exchanger)
+                end_ns = await self._run_session(
+                    sessions(seq), seq, user.number, due_ns, flags, exchanger
+                )
             flags = Flag.AGAIN
-            due_ns = self._next_due_ns(user, start_ns)
+            due_ns = self._next_due_ns(user, start_ns, end_ns)
             if due_ns is not None:
                 with user.resting():
                     await self._clock.wait_until(due_ns)
@@ -130,12 +133,12 @@ class Users:
         # An arrival must end in a row: it makes its first iteration, even if told to leave since.
         return user.is_leaving and (user.done > 0 or not self.habits.are_arrivals)
 
-    def _next_due_ns(self, user: User, start_ns: int) -> int | None:
+    def _next_due_ns(self, user: User, start_ns: int, end_ns: int) -> int | None:
         return self.habits.next_due_ns(
             self._seed,
             user.number,
             user.done,
             joined_ns=user.joined_ns,
             start_ns=start_ns,
-            end_ns=self._clock.now_ns(),
+            end_ns=end_ns,
         )
