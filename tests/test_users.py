@@ -3,18 +3,23 @@
 import pathlib
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import trio
 from trio.testing import MockClock
 
+from flux.console import format_summary
 from flux.control import Control
 from flux.engine import RunResult
 from flux.errors import UsageError
 from flux.pipeline import Pipeline
 from flux.plan import make_plan
+from flux.result_file import result_document
+from flux.result_schema import result_schema
 from flux.schemas import Flag, Rows
 from flux.stage import Shard
+from tests.outcomes import make_context
 from tests.test_engine import Rowkeeper, pipeline_of, planned, run_here, run_virtually, with_sink
 
 MS = 10**6
@@ -184,6 +189,34 @@ def test_what_users_cannot_show_is_said_with_numbers(tmp_path: pathlib.Path) -> 
     assert (found.rate_per_s, found.unsent) == (100, round(10.005 * 100))
     assert "while 10 were under way; at the median rate of 100/s" in result.summary.hidden
     assert (rows["end_ns"] - rows["due_ns"] > SECOND).sum() == 10
+
+
+def test_the_result_and_the_screen_say_what_users_cannot_show(tmp_path: pathlib.Path) -> None:
+    users, _ = run_stages(
+        tmp_path,
+        'use = "users"\nusers = 10\npace = "100ms"',
+        top='duration = "20s"',
+        null='service = "5ms"\nstall = { at = "9s", for = "2s" }',
+    )
+    arrivals, _ = run_stages(tmp_path, ARRIVALS, top='duration = "5s"')
+    documents = []
+    for result in (users, arrivals):
+        assert result.summary is not None
+        document = result_document(result.summary, make_context().run)
+        jsonschema.validate(document, result_schema())
+        documents.append(document["closed_model"])
+    assert documents[1] is None
+    assert documents[0]["standstill"] == {
+        "start_ns": 9 * SECOND,
+        "end_ns": 11_005 * MS,
+        "waiting": 10,
+        "rate_per_s": 100.0,
+        "unsent": round(2.005 * 100),
+    }
+    assert users.summary is not None
+    page = " ".join(format_summary(users.summary, make_context().run).split())
+    assert f"users {documents[0]['text']}" in page
+    assert "No request began from 9.00 s to 11.01 s, while 10 were under way" in page
 
 
 def test_users_are_planned_by_time_alone(tmp_path: pathlib.Path) -> None:
