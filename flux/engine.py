@@ -37,6 +37,9 @@ GRACE_S = 3.0
 Observer = Callable[[Summary], None]
 """Is told each summary as it comes: of an interval, and at last of the whole run."""
 
+Watcher = Callable[[Run], Observer]
+"""Is given a run that is about to begin, and says who observes it."""
+
 
 @attrs.define
 class RunResult:
@@ -57,7 +60,7 @@ async def run_pipeline(
     pipeline: Pipeline,
     run: Run,
     *,
-    observers: Sequence[Observer] = (),
+    watchers: Sequence[Watcher] = (),
     handle_signals: bool = False,
 ) -> RunResult:
     """Run every stage until all have ended.
@@ -65,7 +68,7 @@ async def run_pipeline(
     Args:
         pipeline: what to run.
         run: what its stages share; its clock begins now.
-        observers: told each summary.
+        watchers: each is given the run once it is wired, and makes an observer.
         handle_signals: let SIGINT and SIGTERM stop the run; only in the main thread.
 
     Raises:
@@ -81,6 +84,7 @@ async def run_pipeline(
         status=wiring.status,
         findings=lambda: tuple(wiring.findings),
     )
+    observers = [watcher(run) for watcher in watchers]
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
