@@ -1,8 +1,8 @@
 """The demand of a plan as a picture: SVG, which browsers, editors and wikis show. Pure.
 
-A line is the wanted level; where it moves faster than a column of the picture can show, a band from
-its lowest to its highest stands behind the mean. Bars are the planned arrivals, per second of
-their column, which scatter around the line as the gaps do.
+A line is the wanted level, row by row. Where there are more rows than the picture has columns, it
+is the mean of each column, and a band from the lowest to the highest stands behind it. Bars are the
+planned arrivals, per second of their column, which scatter around the line as the gaps do.
 """
 
 import html
@@ -64,18 +64,20 @@ def _totals(plan: Plan) -> str:
 
 
 def _body(plan: Plan, title: str) -> Iterator[str]:
-    low, mean, high = _columns(plan)
     bars = _bars(plan)
-    ticks = nice_ticks(max(float(high.max()), float(bars.max(initial=0.0))))
+    ticks = nice_ticks(max(plan.peak_level, float(bars.max(initial=0.0))))
     top = ticks[-1]
     unit = "users" if plan.is_closed else "arrivals per second"
     yield f'<text class="axis" x="{LEFT}" y="24" font-weight="bold">{html.escape(title)}</text>'
     yield f'<text class="axis" x="{LEFT}" y="44" font-size="12">{unit}</text>'
     yield from _grid(plan, ticks, top)
     yield f'<path class="bars" d="{_bar_path(bars, top)}"/>'
-    if float((high - low).max()) > 0.01 * top:
-        yield f'<path class="band" d="{_band_path(low, high, top)}"/>'
-    yield f'<path class="line" d="{_line_path(mean, top)}"/>'
+    if len(plan.demand) <= COLUMNS:
+        yield f'<path class="line" d="{_row_path(plan, top)}"/>'
+        return
+    low, mean, high = _columns(plan)
+    yield f'<path class="band" d="{_band_path(low, high, top)}"/>'
+    yield f'<path class="line" d="{_mean_path(mean, top)}"/>'
 
 
 def _columns(plan: Plan) -> tuple[Values, Values, Values]:
@@ -141,7 +143,17 @@ def _bar_path(bars: Values, top: float) -> str:
     )
 
 
-def _line_path(mean: Values, top: float) -> str:
+def _row_path(plan: Plan, top: float) -> str:
+    """From the beginning of each row to its end, which is where the next one begins, or jumps."""
+    points = (
+        f"{_x(time_ns / plan.duration_ns)} {_y(level, top)}"
+        for start_ns, end_ns, level, end_level in plan.demand.tolist()
+        for time_ns, level in ((start_ns, level), (end_ns, end_level))
+    )
+    return "M" + "L".join(points)
+
+
+def _mean_path(mean: Values, top: float) -> str:
     points = (
         f"{_x((index + 0.5) / COLUMNS)} {_y(value, top)}"
         for index, value in enumerate(mean.tolist())
