@@ -60,7 +60,6 @@ ARRIVAL = Schema(
         [
             ("seq", np.int64),  # number of the arrival in the whole, unsharded run, from 0
             ("due_ns", np.int64),  # when its session is to start
-            ("flow", np.int64),  # which flow of the executor it runs, from 0
         ]
     ),
 )

@@ -16,13 +16,15 @@ from flux.clients.work import Limits, OnLate, Work
 from flux.config.problems import Violation
 from flux.config.rules import above, at_least
 from flux.errors import FluxError, UsageError
+from flux.flows.actions import Flow
 from flux.flows.check import check_flow
 from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions, Success
 from flux.flows.script_file import ScriptFile
 from flux.flows.step import OnFailure, Step
+from flux.flows.weighted import WeightedFlow, check_flows, compile_flows
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, Schema
-from flux.stage import Context, Inbox, Outbox
+from flux.stage import Context, Inbox, Outbox, Run
 from flux.units import Duration
 from flux.workers.keys import ONE, OnWorkerLoss, Processes
 
@@ -56,8 +58,11 @@ expect = { status = 200 }
     on a free port and stops it with the run."""
     step: tuple[Step, ...] = ()
     """The flow, as [[stage.step]] tables in order."""
-    flow: ScriptFile | None = None
+    script: ScriptFile | None = None
     """A userflux YAML script whose steps are the flow, in place of `step`."""
+    flow: tuple[WeightedFlow, ...] = ()
+    """Several flows with weights, as [[stage.flow]] tables, in place of `step`: every session runs
+    one of them."""
     client: ClientName | None = None
     """"wire" is fast and speaks HTTP/1.1; "httpx" is slow and also speaks HTTP/2 and through
     proxies. When absent: "wire", unless the keys below ask for what only "httpx" has."""
@@ -104,13 +109,15 @@ expect = { status = 200 }
 
     def check(self) -> Iterator[Exception]:
         """Rules about fields taken together."""
-        if bool(self.step) == (self.flow is not None):
+        if [bool(self.step), self.script is not None, bool(self.flow)].count(True) != 1:
             yield Violation(
-                "needs either [[stage.step]] tables or flow",
+                "needs one of [[stage.step]] tables, script, and [[stage.flow]] tables",
                 hint='the shortest flow is step = [{ get = "/" }]',
             )
         elif self.step:
             yield from check_flow(self.step, self._options())
+        else:
+            yield from check_flows(self.flow, self._options())
         yield from self._check_client()
         try:
             self.tls.context()
@@ -135,12 +142,16 @@ expect = { status = 200 }
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The flow's steps, wherever they are written."""
-        return self.flow.steps if self.flow is not None else self.step
+        """The steps of the flow, or of all flows, wherever they are written."""
+        if self.flow:
+            return tuple(step for flow in self.flow for step in flow.steps)
+        return self.script.steps if self.script is not None else self.step
 
     @property
     def step_names(self) -> tuple[str, ...]:
-        """Names of the flow's steps."""
+        """Names of the steps; of several flows, each with the name of its flow."""
+        if self.flow:
+            return tuple(name for flow in self.flow for name in flow.step_names)
         return tuple(step.title for step in self.steps)
 
     @property
@@ -178,7 +189,7 @@ expect = { status = 200 }
             raise UsageError('target "demo" is started by flux run; here a URL is needed')
         run = context.run
         try:
-            flow = compile_flow(self.steps, seed=run.seed, defaults=self._options(run.shard.count))
+            flow = self._compiled(run)
         except Violation as error:
             raise FluxError(f"stage {context.stage!r}: {error.rule}", hint=error.hint) from error
         work = Work(
@@ -194,6 +205,12 @@ expect = { status = 200 }
             await self._drive_httpx(work)
         else:
             await self._drive_wire(work)
+
+    def _compiled(self, run: Run) -> Flow:
+        options = self._options(run.shard.count)
+        if self.flow:
+            return compile_flows(self.flow, seed=run.seed, shared=options)
+        return compile_flow(self.steps, seed=run.seed, defaults=options)
 
     async def _drive_wire(self, work: Work) -> None:
         from flux.clients.wire import WireSettings, drive

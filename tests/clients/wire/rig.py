@@ -341,7 +341,7 @@ async def run(
     if roster:
         into.send_nowait(ROSTER.rows([(round(ms * 1e6), user, by) for ms, user, by in roster]))
     elif dues_ms:
-        into.send_nowait(ARRIVAL.rows([(n, round(ms * 1e6), 0) for n, ms in enumerate(dues_ms)]))
+        into.send_nowait(ARRIVAL.rows([(n, round(ms * 1e6)) for n, ms in enumerate(dues_ms)]))
     if not holds_open:
         into.close()
     work = Work(
