@@ -75,7 +75,7 @@ def headers_of(request: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (STEP, "target is required"),
+        (STEP, "needs either target or [[stage.targets]] tables"),
         (STEP + 'target = "127.0.0.1:8080"', "target must be a URL"),
         (STEP + 'target = "ftp://127.0.0.1"', "target must be a URL"),
         (STEP + 'target = "http://127.0.0.1/?a=1"', "target must have no query and no fragment"),
@@ -233,4 +233,5 @@ async def test_nobody_there_is_a_row_and_not_an_exception(client: str) -> None:
 def test_the_sample_asks_the_demo_gateway_how_it_is() -> None:
     stage = load_sample("http")
     assert stage.target.is_demo
-    assert stage.requests == (("GET", "demo/health"),)
+    assert stage.requests == (("GET", "/health"),)
+    assert (stage.target_names, stage.target_urls) == (("demo",), ("demo",))
