@@ -1,6 +1,6 @@
 """The law that no arrival gets lost: what was planned, and what became of it.
 
-    planned = started + dropped + cancelled + lost
+    planned = started + dropped + withheld + cancelled + lost
     started = succeeded + failed + aborted
 
 Both hold at the end of every run, of every shard of it, and of their sum.
@@ -25,6 +25,8 @@ class Ledger:
     """Sessions that began."""
     dropped: int = 0
     """Arrivals that could not start in time and were given up."""
+    withheld: int = 0
+    """Arrivals that were given up because no target that they might have gone to was healthy."""
     cancelled: int = 0
     """Arrivals that were not yet due when the run was stopped."""
     lost: int = 0
@@ -56,9 +58,12 @@ class Ledger:
         """The first law in numbers, as it should be; empty in the closed model."""
         if self.planned is None:
             return ""
-        right = f"started {self.started} + dropped {self.dropped} + cancelled {self.cancelled}"
+        withheld = f" + withheld {self.withheld}" if self.withheld else ""
         lost = f" + lost {self.lost}" if self.lost else ""
-        return f"planned {self.planned} = {right}{lost}"
+        return (
+            f"planned {self.planned} = started {self.started} + dropped {self.dropped}"
+            f"{withheld} + cancelled {self.cancelled}{lost}"
+        )
 
     def sessions_equation(self) -> str:
         """The second law in numbers, as it should be."""
@@ -71,7 +76,7 @@ class Ledger:
 
     def _broken(self) -> Iterator[str]:
         if self.planned is not None:
-            known = self.started + self.dropped + self.cancelled + self.lost
+            known = self.started + self.dropped + self.withheld + self.cancelled + self.lost
             if known != self.planned:
                 yield _unequal(self.arrivals_equation(), known - self.planned)
         if self.ended != self.started:

@@ -54,6 +54,7 @@ def result_document(summary: Summary, run: Run) -> Document:
         "statuses": _texts(total.statuses),
         "errors": dict(total.errors),
         "steps": [_step(step) for step in summary.steps],
+        "targets": [_step(target) for target in summary.targets],
         "marks": [
             {"time_ns": mark.time_ns, "kind": mark.kind, "text": mark.text}
             for mark in summary.marks
@@ -115,6 +116,7 @@ def _sessions(summary: Summary) -> Document:
         "planned": sessions.planned,
         "started": sessions.started,
         "dropped": sessions.dropped,
+        "withheld": sessions.withheld,
         "cancelled": sessions.cancelled,
         "lost": sessions.lost,
         "succeeded": sessions.succeeded,

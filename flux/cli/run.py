@@ -124,7 +124,7 @@ async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> Run
         open_demo_targets(pipeline, run.seed) as pipeline,
         open_workers(pipeline) as pipeline,
     ):
-        prepare_stages(pipeline)
+        prepared = await prepare_stages(pipeline)
         # What exists by now lives as long as the run; the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -134,7 +134,9 @@ async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> Run
             clock=LiveClock(trio.current_time() + LEAD_S),
             started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
         )
-        return await run_pipeline(pipeline, run, watchers=watchers, handle_signals=True)
+        return await run_pipeline(
+            pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
+        )
 
 
 def exit_code(result: RunResult) -> ExitCode:

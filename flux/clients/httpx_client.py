@@ -1,7 +1,8 @@
 """The general HTTP client, over httpx: HTTP/2, proxies, redirects, everything httpx knows.
 
-Each session has a client of its own, and so its own cookies; all share one connection pool. Times
-come from httpcore's trace events. This is the only module that imports httpx.
+Each session has a client of its own, and so its own cookies; all share the connections, of which
+each target has a pool. Times come from httpcore's trace events. This is the only module that
+imports httpx.
 """
 
 import socket
@@ -25,8 +26,8 @@ from flux.schemas import ErrorCode
 class HttpxSettings:
     """How httpx is to connect."""
 
-    base_url: str
-    """Scheme, host, port and base path."""
+    base_urls: tuple[str, ...]
+    """Scheme, host, port and base path of each target; at least one."""
     verify: ssl.SSLContext
     server_name: str | None = None
     """For SNI and verification, in place of the URL's host."""
@@ -35,19 +36,28 @@ class HttpxSettings:
     max_redirects: int = 0
     """0: a redirect is a response like any other."""
     max_connections: int | None = None
+    """To each target, at the most."""
     unix_socket: str | None = None
     source_address: str | None = None
 
 
 @asynccontextmanager
 async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Pool"]:
-    """Open the connection pool that all sessions share."""
+    """Open the connections that all sessions share."""
     if settings.http2:
         try:
             import h2  # noqa: F401  # only to say which extra is missing
         except ImportError:
             raise MissingExtra("http2 = true", extra="http2") from None
-    transport = httpx.AsyncHTTPTransport(
+    bases = tuple(map(httpx.URL, settings.base_urls))
+    by_origin = {_origin(base): _transport(settings) for base in bases}
+    transport = _Transports(by_origin) if len(by_origin) > 1 else by_origin[_origin(bases[0])]
+    async with transport:
+        yield Pool(settings, bases, transport, clock)
+
+
+def _transport(settings: HttpxSettings) -> httpx.AsyncBaseTransport:
+    return httpx.AsyncHTTPTransport(
         verify=settings.verify,
         http2=settings.http2,
         proxy=settings.proxy,
@@ -57,8 +67,28 @@ async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Poo
         uds=settings.unix_socket,
         local_address=settings.source_address,
     )
-    async with transport:
-        yield Pool(settings, transport, clock)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+class _Transports(httpx.AsyncBaseTransport):
+    """A pool for each target, so that one which hangs takes no connection from another."""
+
+    def __init__(
+        self, by_origin: dict[tuple[str, str, int | None], httpx.AsyncBaseTransport]
+    ) -> None:
+        self._by_origin = by_origin
+        self._elsewhere = next(iter(by_origin.values()))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        transport = self._by_origin.get(_origin(request.url), self._elsewhere)
+        return await transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for transport in self._by_origin.values():
+            await transport.aclose()
 
 
 @attrs.frozen
@@ -66,21 +96,22 @@ class Pool:
     """Opens sessions over the shared connections."""
 
     settings: HttpxSettings
+    bases: tuple[httpx.URL, ...]
     transport: httpx.AsyncBaseTransport
     clock: Clock
 
     @asynccontextmanager
     async def open_session(self) -> AsyncIterator[Exchanger]:
-        """A way to the target with cookies of its own."""
+        """A way to the targets with cookies of its own."""
         yield _HttpxSession(
             httpx.AsyncClient(
                 transport=self.transport,
-                base_url=self.settings.base_url,
                 timeout=None,
                 trust_env=False,
                 follow_redirects=self.settings.max_redirects > 0,
                 max_redirects=max(1, self.settings.max_redirects),
             ),
+            self.bases,
             self.settings.server_name,
             self.clock,
         )
@@ -90,6 +121,7 @@ class Pool:
 @attrs.frozen
 class _HttpxSession:
     client: httpx.AsyncClient
+    bases: tuple[httpx.URL, ...]
     server_name: str | None
     clock: Clock
 
@@ -102,7 +134,7 @@ class _HttpxSession:
         try:
             request = self.client.build_request(
                 plan.method,
-                self._url(plan.target.fill(send.values)),
+                self._url(exchange.target, plan.target.fill(send.values)),
                 headers=headers,
                 content=body,
                 extensions=self._extensions(exchange),
@@ -120,8 +152,8 @@ class _HttpxSession:
         trace: dict[str, Any] = {"trace": _Trace(exchange, self.clock)}
         return trace | ({"sni_hostname": self.server_name} if self.server_name else {})
 
-    def _url(self, target: bytes) -> httpx.URL:
-        base = self.client.base_url
+    def _url(self, number: int, target: bytes) -> httpx.URL:
+        base = self.bases[number]
         return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + target)
 
     async def _receive(

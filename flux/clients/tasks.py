@@ -34,6 +34,8 @@ class Exchange:
     bytes_in: int = 0
     opened_connection: bool = False
     retries: int = 0
+    target: int = 0
+    """Which of the executor's targets it goes to; the client is told."""
 
 
 class Exchanger(Protocol):
@@ -66,6 +68,7 @@ class _Driver:
     def __init__(self, work: Work, open_exchanger: Opener) -> None:
         self._work = work
         self._open_exchanger = open_exchanger
+        self._choice = work.choice
         self._clock = work.context.run.clock
         self._control = work.context.run.control
         self._running = 0
@@ -118,12 +121,23 @@ class _Driver:
     async def _cancel_rest(self) -> None:
         raise NotImplementedError
 
+    def _pick(self, seq: int) -> int:
+        """Number of the session's target; ~number if the session is to be withheld."""
+        return 0 if self._choice is None else self._choice.pick(seq)
+
+    def _not_started(
+        self, seq: int, user: int, due_ns: int, flag: Flag, target: int | None = None
+    ) -> None:
+        number = -1 if target is None else self._work.context.first_target + target
+        now_ns = self._clock.now_ns()
+        self._work.log.record_not_started(seq, user, due_ns, now_ns, flag, number)
+
     async def _run_session(
-        self, seq: int, user: int, due_ns: int, flags: Flag, exchanger: Exchanger
+        self, seq: int, user: int, target: int, due_ns: int, flags: Flag, exchanger: Exchanger
     ) -> None:
         """Let the flow say what to do until it ends; one row per request."""
         session = self._work.flow.session(seq, user)
-        row = _RowOf(seq, user, due_ns, flags | Flag.FIRST)
+        row = _RowOf(seq, user, target, due_ns, flags | Flag.FIRST)
         action = next(session)
         try:
             while not isinstance(action, End):
@@ -195,12 +209,15 @@ class _OpenDriver(_Driver):
                     await self._clock.wait_until(due_ns)
                     flags = await self._admit(due_ns)
                 except trio.Cancelled:
-                    self._not_started(seq, due_ns, Flag.CANCELLED)
+                    self._not_started(seq, seq, due_ns, Flag.CANCELLED)
                     raise
                 if flags is None:
-                    self._not_started(seq, due_ns, Flag.DROPPED)
+                    self._not_started(seq, seq, due_ns, Flag.DROPPED)
+                elif (target := self._pick(seq)) < 0:
+                    self._places.release()
+                    self._not_started(seq, seq, due_ns, Flag.WITHHELD, ~target)
                 else:
-                    self._start(sessions, self._session, seq, due_ns, flags)
+                    self._start(sessions, self._session, seq, target, due_ns, flags)
 
     async def _admit(self, due_ns: int) -> Flag | None:
         """Take a place for a session that is due; None if it came too late for one."""
@@ -221,28 +238,25 @@ class _OpenDriver(_Driver):
             return None if patience.cancelled_caught else Flag.HELD
         return Flag(0)
 
-    async def _session(self, seq: int, due_ns: int, flags: Flag) -> None:
+    async def _session(self, seq: int, target: int, due_ns: int, flags: Flag) -> None:
         has_begun = False
         try:
             async with self._open_exchanger() as exchanger:
                 has_begun = True
-                await self._run_session(seq, seq, due_ns, flags, exchanger)
+                await self._run_session(seq, seq, target, due_ns, flags, exchanger)
         except trio.Cancelled:
             if not has_begun:
-                self._not_started(seq, due_ns, Flag.CANCELLED)
+                self._not_started(seq, seq, due_ns, Flag.CANCELLED)
             raise
         finally:
             self._places.release()
 
-    def _not_started(self, seq: int, due_ns: int, flag: Flag) -> None:
-        self._work.log.record_not_started(seq, due_ns, self._clock.now_ns(), flag)
-
     async def _cancel_rest(self) -> None:
         for seq, due_ns in self._pending:
-            self._not_started(seq, due_ns, Flag.CANCELLED)
+            self._not_started(seq, seq, due_ns, Flag.CANCELLED)
         async for batch in self._work.inbox:
             for seq, due_ns in _each_arrival(batch):
-                self._not_started(seq, due_ns, Flag.CANCELLED)
+                self._not_started(seq, seq, due_ns, Flag.CANCELLED)
 
 
 class _ClosedDriver(_Driver):
@@ -272,7 +286,13 @@ class _ClosedDriver(_Driver):
         async with self._open_exchanger() as exchanger:
             while not user.is_leaving and (seq := self._next_seq()) is not None:
                 start_ns = self._clock.now_ns()
-                await self._run_session(seq, user.number, start_ns, Flag(0), exchanger)
+                if (target := self._pick(seq)) < 0:
+                    self._not_started(seq, user.number, start_ns, Flag.WITHHELD, ~target)
+                    rest_ns = self._choice.rest_ns if self._choice is not None else 0
+                    with user.resting():
+                        await self._clock.wait_until(start_ns + rest_ns)
+                    continue
+                await self._run_session(seq, user.number, target, start_ns, Flag(0), exchanger)
                 now_ns = self._clock.now_ns()
                 seed = self._work.context.run.seed
                 rest_ns = self._iterations.rest_ns(seed, seq, now_ns - start_ns)
@@ -320,6 +340,7 @@ class _RowOf:
 
     seq: int
     session: int
+    target: int
     due_ns: int
     flags: Flag
     step: int = -1
@@ -330,7 +351,7 @@ class _RowOf:
 
     def begin(self, send: Send, now_ns: int) -> None:
         self.step, self.start_ns, self.in_flight = send.plan.index, now_ns, True
-        self.exchange = Exchange()
+        self.exchange = Exchange(target=self.target)
 
     def next_request(self, now_ns: int) -> None:
         self.due_ns, self.in_flight, self.flags = now_ns, False, Flag(0)
@@ -356,6 +377,7 @@ class _RowOf:
             exchange.bytes_in,
             self.flags | opened,
             exchange.retries,
+            self.target + work.context.first_target,
         )
 
 

@@ -5,6 +5,7 @@ from typing import Literal, Protocol, TypeAlias
 import attrs
 
 from flux.clients.outcome_log import OutcomeLog
+from flux.clients.target_choice import TargetChoice
 from flux.flows.actions import Flow
 from flux.schemas import Schema
 from flux.stage import Context, Inbox
@@ -53,3 +54,5 @@ class Work:
     log: OutcomeLog
     iterations: Iterations | None = None
     """In the closed model: the source's think time and pace."""
+    choice: TargetChoice | None = None
+    """Which target a session goes to; None: there is one, and it is never withheld."""

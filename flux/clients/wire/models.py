@@ -68,6 +68,7 @@ class OpenModel:
     def __init__(self, sessions: "Sessions", work: Work) -> None:
         self._sessions = sessions
         self._log = work.log
+        self._homes, self._choice = sessions.homes, work.choice
         self._most = work.limits.max_in_flight
         self._drops = work.limits.on_late == "drop"
         self._max_lag_ns = work.limits.max_lag_ns
@@ -113,7 +114,7 @@ class OpenModel:
             if self._max_lag_ns is not None and now_ns > due_ns + self._max_lag_ns:
                 self._drop(now_ns)
             elif self.running < self._most:
-                self._start(due_ns)
+                self._start(due_ns, now_ns)
             elif self._drops:
                 self._drop(now_ns)
             else:
@@ -127,9 +128,17 @@ class OpenModel:
         limit_ns = self._dues[self._index] + slack_ns
         return self._dues[bisect_right(self._dues, limit_ns, self._index) - 1]
 
-    def _start(self, due_ns: int) -> None:
+    def _start(self, due_ns: int, now_ns: int) -> None:
         seq = self._take()
-        visit = Visit(seq)
+        home = self._homes[0]
+        if self._choice is not None:
+            target = self._choice.pick(seq)
+            home = self._homes[target]
+            if target < 0:
+                home = self._homes[~target]
+                self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.WITHHELD, home.number)
+                return
+        visit = Visit(seq, home)
         self.running += 1
         self.live.add(visit)
         # Whatever was due while there was no place has waited for one, if only behind others.
@@ -160,7 +169,8 @@ class OpenModel:
 
     def _drop(self, now_ns: int) -> None:
         due_ns = self._dues[self._index]
-        self._log.record_not_started(self._take(), due_ns, now_ns, Flag.DROPPED)
+        seq = self._take()
+        self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.DROPPED)
 
     def _hold(self, due_ns: int, now_ns: int) -> None:
         """Look again when a session ends, or when it is too late."""
@@ -182,7 +192,8 @@ class OpenModel:
         """Start nothing any more: what has not started is cancelled."""
         while self._index < len(self._dues):
             due_ns = self._dues[self._index]
-            self._log.record_not_started(self._take(), due_ns, now_ns, Flag.CANCELLED)
+            seq = self._take()
+            self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.CANCELLED)
 
 
 class ClosedModel:
@@ -193,6 +204,8 @@ class ClosedModel:
     ) -> None:
         self._sessions = sessions
         self._loop = loop
+        self._log = work.log
+        self._homes, self._choice = sessions.homes, work.choice
         self._iterations = iterations
         self._has_rest = iterations.has_rest
         self._most = iterations.count
@@ -248,7 +261,7 @@ class ClosedModel:
         return self.next_due_ns
 
     def _join(self, number: int) -> None:
-        visit = Visit(number)
+        visit = Visit(number, self._homes[0])
         self._users[number] = visit
         self.live.add(visit)
         self.running += 1
@@ -261,8 +274,21 @@ class ClosedModel:
             self.is_over.set()
             return
         self._begun += 1
+        if self._choice is not None:
+            target = self._choice.pick(seq)
+            if target < 0:
+                self._withhold(visit, seq, due_ns, self._homes[~target].number)
+                return
+            visit.home = self._homes[target]
         visit.began_ns = due_ns
         self._sessions.start(visit, seq, due_ns, 0)
+
+    def _withhold(self, visit: Visit, seq: int, due_ns: int, target: int) -> None:
+        """The iteration has nowhere to go: the user looks again after a rest."""
+        now_ns = self._loop.now_ns()
+        self._log.record_not_started(seq, visit.user, due_ns, now_ns, Flag.WITHHELD, target)
+        rest_ns = self._choice.rest_ns if self._choice is not None else 0
+        self._rest(visit, now_ns + rest_ns)
 
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A user has finished the flow: another one follows after a rest."""
@@ -276,7 +302,10 @@ class ClosedModel:
         if rest_ns <= 0:
             self._begin(visit, now_ns)
             return
-        visit.rest_number = self._loop.later(now_ns + rest_ns, self._after_rest, visit)
+        self._rest(visit, now_ns + rest_ns)
+
+    def _rest(self, visit: Visit, until_ns: int) -> None:
+        visit.rest_number = self._loop.later(until_ns, self._after_rest, visit)
 
     def _after_rest(self, visit: Visit, number: int) -> None:
         if visit.rest_number == number:
