@@ -1,8 +1,8 @@
 """The general HTTP client, over httpx: HTTP/2, proxies, redirects, everything httpx knows.
 
 Each session has a client of its own, and so its own cookies; all share the connections, of which
-each target has a pool. Times come from httpcore's trace events. This is the only module that
-imports httpx.
+each target has a pool. Times come from httpcore's trace events, and those of a response from when
+its socket got the bytes. Only this module and `httpx_lanes` import httpx.
 """
 
 import socket
@@ -14,6 +14,8 @@ from typing import Any
 import attrs
 import httpx
 
+from flux.clients.httpx_lanes import Lanes
+from flux.clients.readiness import Readiness, open_readiness
 from flux.clients.system_errors import BY_ERRNO
 from flux.clients.tasks import Exchange, Exchanger
 from flux.clock import Clock
@@ -52,21 +54,27 @@ async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Poo
     bases = tuple(map(httpx.URL, settings.base_urls))
     by_origin = {_origin(base): _transport(settings) for base in bases}
     transport = _Transports(by_origin) if len(by_origin) > 1 else by_origin[_origin(bases[0])]
-    async with transport:
-        yield Pool(settings, bases, transport, clock)
+    with open_readiness(clock) as readiness:
+        async with transport:
+            yield Pool(settings, bases, transport, clock, readiness)
 
 
 def _transport(settings: HttpxSettings) -> httpx.AsyncBaseTransport:
-    return httpx.AsyncHTTPTransport(
-        verify=settings.verify,
-        http2=settings.http2,
-        proxy=settings.proxy,
-        limits=httpx.Limits(
-            max_connections=settings.max_connections, max_keepalive_connections=None
-        ),
-        uds=settings.unix_socket,
-        local_address=settings.source_address,
-    )
+    def open_one(most: int | None) -> httpx.AsyncBaseTransport:
+        return httpx.AsyncHTTPTransport(
+            verify=settings.verify,
+            http2=settings.http2,
+            proxy=settings.proxy,
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=None),
+            uds=settings.unix_socket,
+            local_address=settings.source_address,
+        )
+
+    most = settings.max_connections
+    if settings.http2:
+        return open_one(most)
+    # Of a bounded number, each lane has one: it closes that to one host to redirect to another.
+    return Lanes(lambda: open_one(None if most is None else 1), most)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -99,6 +107,7 @@ class Pool:
     bases: tuple[httpx.URL, ...]
     transport: httpx.AsyncBaseTransport
     clock: Clock
+    readiness: Readiness
 
     @asynccontextmanager
     async def open_session(self) -> AsyncIterator[Exchanger]:
@@ -114,6 +123,7 @@ class Pool:
             self.bases,
             self.settings.server_name,
             self.clock,
+            self.readiness,
         )
         # The client is not closed: that would close the connections of all sessions.
 
@@ -124,6 +134,7 @@ class _HttpxSession:
     bases: tuple[httpx.URL, ...]
     server_name: str | None
     clock: Clock
+    readiness: Readiness
 
     async def exchange(self, send: Send, exchange: Exchange) -> None:
         """Make the request and fill in what came of it."""
@@ -131,6 +142,7 @@ class _HttpxSession:
         body = plan.body.fill(send.values) if plan.body else None
         headers = [(name, value.fill(send.values)) for name, value in plan.headers]
         exchange.bytes_out = len(body or b"")
+        began_ns = self.clock.now_ns()
         try:
             request = self.client.build_request(
                 plan.method,
@@ -141,20 +153,31 @@ class _HttpxSession:
             )
             _leave_out_defaults(request, headers)
             response = await self.client.send(request, stream=True)
+            # Of redirects, what counts is the response that the session gets.
+            exchange.first_byte_ns = self._received_ns(response, began_ns)
             try:
                 await self._receive(response, exchange, plan.wants_headers, plan.wants_body)
+                exchange.end_ns = self._received_ns(response, began_ns)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             exchange.error = classify(error)
 
     def _extensions(self, exchange: Exchange) -> dict[str, Any]:
-        trace: dict[str, Any] = {"trace": _Trace(exchange, self.clock)}
+        trace: dict[str, Any] = {"trace": _Trace(exchange, self.clock, self.readiness)}
         return trace | ({"sni_hostname": self.server_name} if self.server_name else {})
 
     def _url(self, number: int, target: bytes) -> httpx.URL:
         base = self.bases[number]
         return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + target)
+
+    def _received_ns(self, response: httpx.Response, since_ns: int) -> int:
+        """When the last bytes came that were read of it so far."""
+        stream = response.extensions.get("network_stream")
+        opened = stream.get_extra_info("socket") if stream is not None else None
+        if opened is None:
+            return self.clock.now_ns()
+        return self.readiness.ready_ns(opened.fileno(), since_ns)
 
     async def _receive(
         self, response: httpx.Response, exchange: Exchange, wants_headers: bool, wants_body: bool
@@ -184,26 +207,28 @@ def _leave_out_defaults(request: httpx.Request, headers: list[tuple[bytes, bytes
 class _Trace:
     """Notes the times of httpcore's trace events in the exchange."""
 
-    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, readiness: Readiness) -> None:
         self._exchange = exchange
         self._clock = clock
+        self._readiness = readiness
         self._began_ns = 0
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
         exchange = self._exchange
+        self._readiness.look()
         match event:
-            case "connection.connect_tcp.started" | "connection.start_tls.started":
+            case (
+                "connection.connect_tcp.started"
+                | "connection.connect_unix_socket.started"
+                | "connection.start_tls.started"
+            ):
                 exchange.opened_connection = True
                 self._began_ns = self._clock.now_ns()
-            case "connection.connect_tcp.complete":
+            case "connection.connect_tcp.complete" | "connection.connect_unix_socket.complete":
                 exchange.connect_ns = max(1, self._clock.now_ns() - self._began_ns)
+                self._readiness.watch(info["return_value"].get_extra_info("socket").fileno())
             case "connection.start_tls.complete":
                 exchange.tls_ns = self._clock.now_ns() - self._began_ns
-            case "http11.receive_response_headers.complete" | (
-                "http2.receive_response_headers.complete"
-            ):
-                # A redirect begins anew: what counts is the response the session gets.
-                exchange.first_byte_ns = self._clock.now_ns()
 
 
 _BY_TYPE: tuple[tuple[type[BaseException], ErrorCode], ...] = (

@@ -30,6 +30,8 @@ class Exchange:
     connect_ns: int = 0
     tls_ns: int = 0
     first_byte_ns: int = 0
+    end_ns: int = 0
+    """When the response was complete; 0 if that is when the exchange returns."""
     bytes_out: int = 0
     bytes_in: int = 0
     opened_connection: bool = False
@@ -139,17 +141,17 @@ class _Driver:
         session = self._work.flow.session(seq, user)
         row = _RowOf(seq, user, target, due_ns, flags | Flag.FIRST)
         action = next(session)
+        over_ns = self._clock.now_ns()
         try:
             while not isinstance(action, End):
                 if isinstance(action, Pause):
-                    due_ns = self._clock.now_ns() + action.duration_ns
-                    await self._clock.wait_until(due_ns)
-                    row.due_ns = due_ns
+                    row.due_ns = over_ns = over_ns + action.duration_ns
+                    await self._clock.wait_until(over_ns)
                     action = session.send(None)
                     continue
                 row.begin(action, self._clock.now_ns())
                 await self._exchange(action, row.exchange, exchanger)
-                row.end_ns = self._clock.now_ns()
+                over_ns = row.end(self._clock.now_ns())
                 result = self._judge(action, row)
                 action = session.send(result)
                 self._record(row, action)
@@ -182,7 +184,7 @@ class _Driver:
             skipped = next_action.skipped
             row.flags |= Flag.LAST | (Flag.SESSION_SUCCESS if next_action.success else Flag(0))
         row.write(self._work, skipped)
-        row.next_request(self._clock.now_ns())
+        row.next_request()
 
     def _record_aborted(self, row: "_RowOf") -> None:
         row.end_ns = self._clock.now_ns()
@@ -353,8 +355,14 @@ class _RowOf:
         self.step, self.start_ns, self.in_flight = send.plan.index, now_ns, True
         self.exchange = Exchange(target=self.target)
 
-    def next_request(self, now_ns: int) -> None:
-        self.due_ns, self.in_flight, self.flags = now_ns, False, Flag(0)
+    def end(self, now_ns: int) -> int:
+        """The exchange has returned; where it failed, nothing was complete before."""
+        complete_ns = 0 if self.exchange.error else self.exchange.end_ns
+        self.end_ns = max(self.start_ns, complete_ns or now_ns)
+        return self.end_ns
+
+    def next_request(self) -> None:
+        self.due_ns, self.in_flight, self.flags = self.end_ns, False, Flag(0)
 
     def write(self, work: Work, skipped: int) -> None:
         exchange = self.exchange

@@ -112,7 +112,8 @@ async def test_notes_the_times_in_order() -> None:
     assert first.status == second.status == 200
     assert first.opened_connection
     assert first.connect_ns > 0
-    assert began_ns < first.first_byte_ns < second.first_byte_ns
+    assert began_ns < first.first_byte_ns <= first.end_ns
+    assert first.end_ns < second.first_byte_ns <= second.end_ns < clock.now_ns()
     assert not second.opened_connection
     assert second.connect_ns == 0
     assert first.bytes_in == 2
