@@ -11,10 +11,19 @@ from collections.abc import Iterator, Sequence
 import attrs
 import numpy as np
 
-from flux.columns import CANCELLED, DROPPED, FIRST, LAST, NOT_STARTED, SUCCESS, Columns
+from flux.columns import (
+    CANCELLED,
+    DROPPED,
+    FIRST,
+    LAST,
+    NOT_STARTED,
+    SUCCESS,
+    WITHHELD,
+    Columns,
+)
 from flux.schemas import Rows
 from flux.standstill import Pulse
-from flux.summary import Summary
+from flux.summary import StepSummary, Summary
 from flux.tally import Tally
 from flux.timeline import Timeline
 
@@ -22,23 +31,35 @@ from flux.timeline import Timeline
 class Collection:
     """What is known of a run so far."""
 
-    def __init__(self, steps: Sequence[str], interval_ns: int, *, has_users: bool = False) -> None:
+    def __init__(
+        self,
+        steps: Sequence[str],
+        interval_ns: int,
+        *,
+        targets: Sequence[str] = (),
+        has_users: bool = False,
+    ) -> None:
         """Begin with nothing known.
 
         Args:
             steps: names of the run's steps; `step` in a row is an index into them.
             interval_ns: how long an interval is.
+            targets: names of the run's targets; `target` in a row is an index into them.
             has_users: somebody waits for an answer before going on, so that a stall hides requests.
         """
         self._steps = tuple(steps)
+        self._targets = tuple(targets)
         self._interval_ns = interval_ns
         self._timeline = Timeline(interval_ns)
         self._pulse = Pulse() if has_users else None
-        self._whole = Tally(len(self._steps))
+        self._whole = self._new_tally()
         self._open: dict[int, Tally] = {}
         self._first_open = 0
         self.newest_ns = 0
         """The latest end of a row seen so far."""
+
+    def _new_tally(self) -> Tally:
+        return Tally(len(self._steps), len(self._targets))
 
     def add(self, rows: Rows) -> None:
         """Count a batch.
@@ -47,7 +68,7 @@ class Collection:
             rows: (n,) OUTCOME, in any order.
 
         Raises:
-            IndexError: a row's step is not one of the run's.
+            IndexError: a row's step or target is not one of the run's.
         """
         if not rows.size:
             return
@@ -83,11 +104,16 @@ class Collection:
         end_ns = max(end_ns, self.newest_ns)
         if end_ns > 0:
             self._timeline.add(end_ns - 1)
+        steps = self._whole.steps(self._steps)
+        targets = self._whole.targets(self._targets)
+        if len(self._targets) == 1:
+            targets = (StepSummary(self._targets[0]).merge(steps),)
         yield Summary(
             start_ns=0,
             end_ns=end_ns,
             is_final=True,
-            steps=self._whole.steps(self._steps),
+            steps=steps,
+            targets=targets,
             sessions=self._whole.ledger(planned),
             held_sessions=self._whole.held_sessions,
             skipped_steps=self._whole.skipped_steps,
@@ -97,7 +123,7 @@ class Collection:
 
     def _close_first(self) -> Summary:
         start_ns = self._first_open * self._interval_ns
-        tally = self._open.pop(self._first_open, None) or Tally(len(self._steps))
+        tally = self._open.pop(self._first_open, None) or self._new_tally()
         self._first_open += 1
         self._whole.merge(tally)
         steps = tally.steps(self._steps)
@@ -106,6 +132,7 @@ class Collection:
             end_ns=start_ns + self._interval_ns,
             is_final=False,
             steps=steps,
+            targets=tally.targets(self._targets),
             sessions=tally.ledger(None),
             held_sessions=tally.held_sessions,
             skipped_steps=tally.skipped_steps,
@@ -122,7 +149,7 @@ class Collection:
         time_ns = number * self._interval_ns
         number = max(number, self._first_open)
         if number not in self._open:
-            self._open[number] = Tally(len(self._steps))
+            self._open[number] = self._new_tally()
         tally = self._open[number]
         if rows.has(NOT_STARTED):
             not_started = rows.flagged(NOT_STARTED)
@@ -137,8 +164,8 @@ class Collection:
     def _add_not_started(self, tally: Tally, rows: Columns) -> None:
         tally.add_not_started(rows)
         self._timeline.count("due", rows["due_ns"])
-        self._timeline.count("dropped", rows["due_ns"][rows.flagged(DROPPED)])
-        self._timeline.count("cancelled", rows["due_ns"][rows.flagged(CANCELLED)])
+        for name, flag in (("dropped", DROPPED), ("withheld", WITHHELD), ("cancelled", CANCELLED)):
+            self._timeline.count(name, rows["due_ns"][rows.flagged(flag)])
 
     def _add_sessions(self, tally: Tally, rows: Columns) -> None:
         tally.add_sessions(rows)

@@ -8,6 +8,7 @@ was dropped, aborted or held, and then nothing has to be selected.
 import numpy as np
 import numpy.typing as npt
 
+from flux import schemas
 from flux.schemas import Flag, Rows
 
 # Plain integers: an operation on members of an enum takes longer than one on a thousand flags.
@@ -18,7 +19,8 @@ SESSION_SUCCESS = int(Flag.SESSION_SUCCESS)
 DROPPED = int(Flag.DROPPED)
 CANCELLED = int(Flag.CANCELLED)
 LOST = int(Flag.LOST)
-NOT_STARTED = int(Flag.DROPPED | Flag.CANCELLED | Flag.LOST)
+WITHHELD = int(Flag.WITHHELD)
+NOT_STARTED = int(schemas.NOT_STARTED)
 ABORTED = int(Flag.ABORTED)
 HELD = int(Flag.HELD)
 AGAIN = int(Flag.AGAIN)

@@ -1,6 +1,6 @@
 """The law that no arrival gets lost: what was planned, and what became of it.
 
-    planned = started - repeated + dropped + cancelled + lost
+    planned = started - repeated + dropped + withheld + cancelled + lost
     started = succeeded + failed + aborted
 
 Both hold at the end of every run, of every shard of it, and of their sum. What is planned is
@@ -26,9 +26,11 @@ class Ledger:
     started: int = 0
     """Sessions that began."""
     repeated: int = 0
-    """Of these, iterations that a user began after an earlier one of its own."""
+    """Iterations, begun or withheld, that a user had after its first one."""
     dropped: int = 0
     """Arrivals that could not start in time and were given up."""
+    withheld: int = 0
+    """Arrivals that were given up because no target that they might have gone to was healthy."""
     cancelled: int = 0
     """Arrivals that were not yet due when the run was stopped."""
     lost: int = 0
@@ -42,7 +44,7 @@ class Ledger:
 
     @property
     def arrived(self) -> int:
-        """Arrivals, or users, that began at least one session."""
+        """Arrivals that began, each counted once; it is too low by what was withheld of users."""
         return self.started - self.repeated
 
     @property
@@ -66,10 +68,12 @@ class Ledger:
         if self.planned is None:
             return ""
         repeated = f" - repeated {self.repeated}" if self.repeated else ""
-        right = f"started {self.started}{repeated} + dropped {self.dropped}"
-        right += f" + cancelled {self.cancelled}"
+        withheld = f" + withheld {self.withheld}" if self.withheld else ""
         lost = f" + lost {self.lost}" if self.lost else ""
-        return f"planned {self.planned} = {right}{lost}"
+        return (
+            f"planned {self.planned} = started {self.started}{repeated} + dropped {self.dropped}"
+            f"{withheld} + cancelled {self.cancelled}{lost}"
+        )
 
     def sessions_equation(self) -> str:
         """The second law in numbers, as it should be."""
@@ -82,7 +86,7 @@ class Ledger:
 
     def _broken(self) -> Iterator[str]:
         if self.planned is not None:
-            known = self.arrived + self.dropped + self.cancelled + self.lost
+            known = self.arrived + self.dropped + self.withheld + self.cancelled + self.lost
             if known != self.planned:
                 yield _unequal(self.arrivals_equation(), known - self.planned)
         if self.ended != self.started:

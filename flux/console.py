@@ -26,6 +26,7 @@ def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> s
         has_failed: a stage has failed, so that something that was asked for is missing.
     """
     shown = list(summary.steps) if len(summary.steps) == 1 else [*summary.steps, summary.total]
+    targets = summary.targets if len(summary.targets) > 1 else ()
     verdict = "FAILED" if has_failed else "valid" if summary.is_valid else "INVALID"
     lines = [
         _title(_head(summary, run), verdict),
@@ -34,6 +35,7 @@ def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> s
         "",
         *_latency_table(shown),
         "",
+        *_target_table(targets, summary.duration_s),
         *_facts(summary),
         "",
         *_verdict(summary),
@@ -109,6 +111,19 @@ def _count_table(steps: Sequence[StepSummary], duration_s: float) -> Iterator[st
         rate_per_s = step.requests / duration_s if duration_s > 0 else 0.0
         counts = (f"{count:,}" for count in (step.requests, step.successes, step.failures))
         yield _row(step.name, (*counts, format_count(rate_per_s), _size(step.bytes_in)))
+
+
+def _target_table(targets: Sequence[StepSummary], duration_s: float) -> Iterator[str]:
+    """What each of several targets did with its share."""
+    if not targets:
+        return
+    yield _row("targets", ("requests", "failed", "rate/s", "p50", "p99"))
+    for target in targets:
+        rate_per_s = target.requests / duration_s if duration_s > 0 else 0.0
+        cells = (f"{target.requests:,}", f"{target.failures:,}", format_count(rate_per_s))
+        percentiles = (format_percentile(target.response, percent) for percent in (50, 99))
+        yield _row(target.name, (*cells, *percentiles))
+    yield ""
 
 
 def _row(name: str, cells: Sequence[str]) -> str:

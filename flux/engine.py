@@ -11,10 +11,11 @@ everything already measured reach the sinks:
   as after a signal. Nobody is cancelled, so a full disk under one sink costs no row of another.
 """
 
+import inspect
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from logging import WARNING
 from typing import Any
@@ -25,6 +26,7 @@ import trio
 from flux.control import Ending
 from flux.edges import Edge, Fanout
 from flux.errors import ExitCode, FluxError, StageFailed, UsageError
+from flux.parts import Parts
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ROSTER, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
@@ -36,6 +38,9 @@ GRACE_S = 3.0
 
 Observer = Callable[[Summary], None]
 """Is told each summary as it comes: of an interval, and at last of the whole run."""
+
+Watcher = Callable[[Run], Observer]
+"""Is given a run that is about to begin, and says who observes it."""
 
 
 @attrs.define
@@ -57,7 +62,8 @@ async def run_pipeline(
     pipeline: Pipeline,
     run: Run,
     *,
-    observers: Sequence[Observer] = (),
+    watchers: Sequence[Watcher] = (),
+    prepared: Mapping[str, Any] | None = None,
     handle_signals: bool = False,
 ) -> RunResult:
     """Run every stage until all have ended.
@@ -65,14 +71,15 @@ async def run_pipeline(
     Args:
         pipeline: what to run.
         run: what its stages share; its clock begins now.
-        observers: told each summary.
+        watchers: each is given the run once it is wired, and makes an observer.
+        prepared: what `prepare_stages` gave.
         handle_signals: let SIGINT and SIGTERM stop the run; only in the main thread.
 
     Raises:
         UsageError: an executor wants worker processes that were not opened.
     """
     _check_workers(pipeline)
-    wiring = _Wiring(pipeline, run)
+    wiring = _Wiring(pipeline, run, prepared or {})
     result = RunResult(edges=tuple(wiring.edges))
     run = attrs.evolve(
         run,
@@ -81,6 +88,7 @@ async def run_pipeline(
         status=wiring.status,
         findings=lambda: tuple(wiring.findings),
     )
+    observers = [watcher(run) for watcher in watchers]
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
@@ -96,12 +104,22 @@ async def run_pipeline(
     return result
 
 
-def prepare_stages(pipeline: Pipeline) -> None:
-    """Let stages do what takes time and needs no run, such as imports; call it before the clock."""
+async def prepare_stages(pipeline: Pipeline) -> dict[str, Any]:
+    """Let stages do what takes time and needs no run, such as imports; call it before the clock.
+
+    A stage does it in `prepare()`, which may be a coroutine; what it returns is the stage's
+    `context.prepared`.
+
+    Returns:
+        For `run_pipeline`: what they gave, by the stage's name.
+    """
+    prepared = {}
     for node in pipeline.nodes:
-        prepare: Callable[[], None] | None = getattr(node.stage, "prepare", None)
+        prepare: Callable[[], Any] | None = getattr(node.stage, "prepare", None)
         if prepare is not None:
-            prepare()
+            given = prepare()
+            prepared[node.name] = await given if inspect.isawaitable(given) else given
+    return prepared
 
 
 def _check_workers(pipeline: Pipeline) -> None:
@@ -117,8 +135,9 @@ def _check_workers(pipeline: Pipeline) -> None:
 class _Wiring:
     """The channels of a run, and what its stages report."""
 
-    def __init__(self, pipeline: Pipeline, run: Run) -> None:
+    def __init__(self, pipeline: Pipeline, run: Run, prepared: Mapping[str, Any]) -> None:
         self.pipeline = pipeline
+        self._prepared = prepared
         self.edges: list[Edge] = []
         self.inboxes: dict[str, Inbox] = {}
         self.summaries: list[Inbox] = []
@@ -140,7 +159,7 @@ class _Wiring:
                 self._watch(node)
         for sender in self._senders.values():
             sender.close()  # each producer has a clone of its own
-        self._steps = tuple(_steps(pipeline))
+        self._parts = Parts.of(pipeline)
 
     def _connect(self, producer: str, consumer: Node) -> None:
         schema = self.pipeline.by_name[producer].emits
@@ -207,7 +226,8 @@ class _Wiring:
     def context(self, node: Node, run: Run) -> Context:
         """What this stage is told."""
         return attrs.evolve(
-            make_context(self.pipeline, node, run, self._steps),
+            make_context(self.pipeline, node, run, self._parts),
+            prepared=self._prepared.get(node.name),
             report_planned=partial(self._planned.__setitem__, node.name),
             report_gauge=self._gauges.append,
             report_status=partial(self._note_status, node.name),
@@ -227,12 +247,11 @@ def make_context(
     pipeline: Pipeline,
     node: Node,
     run: Run,
-    steps: "tuple[tuple[str, str, tuple[str, str]], ...] | None" = None,
+    parts: Parts | None = None,
 ) -> Context:
     """What a stage is told about the run and the stages around it."""
-    steps = tuple(_steps(pipeline)) if steps is None else steps
+    parts = Parts.of(pipeline) if parts is None else parts
     chain = pipeline.chain(node) or (node,)
-    own = [index for index, step in enumerate(steps) if step[0] == node.name]
     return Context(
         run=run,
         stage=node.name,
@@ -241,21 +260,13 @@ def make_context(
         given=node.accepts,
         has_users=any(one.accepts is ROSTER for one in pipeline.executors),
         shapers=tuple(_shapers_below(pipeline, node)),
-        steps=tuple(name for _, name, _ in steps),
-        requests=tuple(request for _, _, request in steps),
-        first_step=own[0] if own else 0,
+        steps=parts.steps,
+        requests=parts.requests,
+        first_step=parts.first_steps.get(node.name, 0),
+        targets=parts.targets,
+        target_urls=parts.target_urls,
+        first_target=parts.first_targets.get(node.name, 0),
     )
-
-
-def _steps(pipeline: Pipeline) -> Iterator[tuple[str, str, tuple[str, str]]]:
-    """(executor, step, (method, URL)) for all steps of the run, in the order of their numbers."""
-    executors = pipeline.executors
-    for node in executors:
-        names: Sequence[str] = getattr(node.stage, "step_names", (node.name,))
-        requests: Sequence[tuple[str, str]] = getattr(node.stage, "requests", ())
-        for index, name in enumerate(names):
-            shown = name if len(executors) == 1 else f"{node.name}.{name}"
-            yield node.name, shown, requests[index] if index < len(requests) else ("", "")
 
 
 def _shapers_below(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, Any]]:

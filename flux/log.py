@@ -15,7 +15,7 @@ import pathlib
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Final, TextIO
+from typing import Final, Protocol
 
 from flux.masking import hide
 from flux.storage import storing
@@ -26,9 +26,23 @@ LOG_FILE: Final = "flux.log"
 _LINE: Final = "%(asctime)s %(levelname)-7s %(filename)s:%(lineno)d %(message)s"
 
 
+class Stream(Protocol):
+    """Where lines can be written."""
+
+    def write(self, text: str, /) -> object:
+        """Write it."""
+
+    def flush(self) -> object:
+        """Keep nothing back."""
+
+
 @contextmanager
 def open_log(
-    folder: pathlib.Path | None, *, quiet: bool = False, secrets: Collection[str] = ()
+    folder: pathlib.Path | None,
+    *,
+    quiet: bool = False,
+    secrets: Collection[str] = (),
+    stderr: Stream | None = None,
 ) -> Iterator[logging.Logger]:
     """Have what is logged below "flux" written while the block lasts.
 
@@ -36,6 +50,7 @@ def open_log(
         folder: of the run; None for no file.
         quiet: leave stderr to warnings and errors; the file has all lines.
         secrets: texts that no line may show.
+        stderr: what stands for standard error, if something else has the terminal.
 
     Raises:
         StorageFailed: the file cannot be made.
@@ -43,8 +58,9 @@ def open_log(
     log = logging.getLogger("flux")
     level_before = log.level
     handlers: list[logging.Handler] = []
-    if sys.stderr is not None:
-        handlers.append(_StandardError(logging.WARNING if quiet else logging.INFO))
+    stream = stderr or sys.stderr
+    if stream is not None:
+        handlers.append(_StandardError(stream, logging.WARNING if quiet else logging.INFO))
     if folder is not None:
         handlers.insert(0, _File(folder / LOG_FILE))
     formatter = _MaskingFormatter(secrets)
@@ -113,11 +129,11 @@ class _File(logging.Handler):
             log.warning("cannot write %s: %s; the run goes on", self._file, error.strerror)
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _StandardError(logging.StreamHandler[Stream]):
     """Lines on stderr, for as long as somebody has it open."""
 
-    def __init__(self, level: int) -> None:
-        super().__init__(sys.stderr)
+    def __init__(self, stream: Stream, level: int) -> None:
+        super().__init__(stream)
         self.setLevel(level)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is logging's

@@ -55,6 +55,7 @@ def result_document(summary: Summary, run: Run) -> Document:
         "statuses": _texts(total.statuses),
         "errors": dict(total.errors),
         "steps": [_step(step) for step in summary.steps],
+        "targets": [_step(target) for target in summary.targets],
         "marks": [
             {"time_ns": mark.time_ns, "kind": mark.kind, "text": mark.text}
             for mark in summary.marks
@@ -117,6 +118,7 @@ def _sessions(summary: Summary) -> Document:
         "started": sessions.started,
         "repeated": sessions.repeated,
         "dropped": sessions.dropped,
+        "withheld": sessions.withheld,
         "cancelled": sessions.cancelled,
         "lost": sessions.lost,
         "succeeded": sessions.succeeded,

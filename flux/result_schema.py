@@ -59,7 +59,11 @@ def _top() -> dict[str, Node]:
         "latency": _ref("latencies"),
         "statuses": _ref("statuses"),
         "errors": _ref("errors"),
-        "steps": _array("Each step of each flow, in order.", _step()),
+        "steps": _array("Each step of each flow, in order.", _step("step", "Of the step.")),
+        "targets": _array(
+            "Each target, in order; while complete is false, none if there is only one.",
+            _step("target", "Of the target."),
+        ),
         "marks": _array("What happened on the way, in order.", _mark()),
         "series": _array("The run row by row of time, without gaps.", _row()),
         "histograms": _array("HdrHistograms of each step, in the order of steps.", _histograms()),
@@ -89,14 +93,15 @@ def _run() -> Node:
 
 def _sessions() -> Node:
     return _object(
-        "What became of the sessions: planned = started - repeated + dropped + cancelled + lost, "
-        "and started = succeeded + failed + aborted. In the closed model a session is one "
-        "iteration.",
+        "What became of the sessions: planned = started - repeated + dropped + withheld + "
+        "cancelled + lost, and started = succeeded + failed + aborted. In the closed model a "
+        "session is one iteration.",
         {
             "planned": _or_null(_count("Arrivals that were due; null in the closed model.")),
             "started": _count("Sessions that began."),
-            "repeated": _count("Of these, those that a user began after an earlier one."),
+            "repeated": _count("Iterations, begun or withheld, that a user had after its first."),
             "dropped": _count("Arrivals that could not start in time."),
+            "withheld": _count("Arrivals given up because no target was healthy."),
             "cancelled": _count("Arrivals that were not due yet when the run was stopped."),
             "lost": _count("Arrivals of a worker process that died."),
             "succeeded": _count("Sessions with every step as it should be."),
@@ -169,11 +174,11 @@ def _step_counts() -> dict[str, Node]:
     }
 
 
-def _step() -> Node:
+def _step(what: str, name: str) -> Node:
     return _object(
-        "All requests of one step.",
+        f"All requests of one {what}.",
         {
-            "name": {"type": "string", "description": "Of the step."},
+            "name": {"type": "string", "description": name},
             "requests": _count("Requests that were made."),
             "successes": _count("Those that succeeded."),
             "failures": _count("Those that did not."),
@@ -230,6 +235,7 @@ def _row() -> Node:
             "due": _count("Sessions that were to start."),
             "started": _count("Sessions that did."),
             "dropped": _count("Of those due, given up."),
+            "withheld": _count("Of those due, given up because no target was healthy."),
             "cancelled": _count("Of those due, not started because the run was stopped."),
             "requests": _count("Requests that ended."),
             "successes": _count("Those that succeeded."),

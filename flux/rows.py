@@ -1,7 +1,7 @@
 """OUTCOME rows as text: the lines of `csv` and `ndjson`, on disk and on stdout. Pure.
 
 Both formats have every column of OUTCOME under its own name. Times are nanoseconds since the run
-began; `timestamp` is the same on the wall clock. Steps, errors and flags are text.
+began; `timestamp` is the same on the wall clock. Steps, targets, errors and flags are text.
 
 Source:
     CSV: RFC 4180, except that a line ends with a line feed. Timestamps: RFC 3339, section 5.6.
@@ -56,15 +56,19 @@ class RowFormat:
         yield self._end
 
 
-def csv_format(steps: Sequence[str], started_at: datetime.datetime) -> RowFormat:
+def csv_format(
+    steps: Sequence[str], started_at: datetime.datetime, *, targets: Sequence[str] = ("",)
+) -> RowFormat:
     """OUTCOME's columns in order, then the wall-clock time at which each request was due.
 
     Args:
         steps: names of the run's steps.
         started_at: wall-clock time of 0 ns, with its zone.
+        targets: names of the run's targets.
     """
     values: dict[str, _Writer] = {name: _number(name) for name in OUTCOME.columns}
     values["step"] = _text("step", [_quoted(name) for name in (*steps, "")])
+    values["target"] = _text("target", [_quoted(name) for name in (*targets, "")])
     values["error"] = _text("error", ERROR_TEXTS)
     values["flags"] = _flags
     values["timestamp"] = _timestamp("due_ns", started_at)
@@ -82,6 +86,8 @@ def ndjson_format(
     started_at: datetime.datetime,
     *,
     requests: Sequence[tuple[str, str]] = (),
+    targets: Sequence[str] = ("",),
+    target_urls: Sequence[str] = (),
     basis: Basis = "due",
 ) -> RowFormat:
     """A JSON object per line: the twelve keys of a vegeta result, then OUTCOME's other columns.
@@ -90,10 +96,12 @@ def ndjson_format(
         steps: names of the run's steps. A row's `attack` is that of its step; of an arrival that
             never reached one, the first step's, so that its `seq` is not missing there.
         started_at: wall-clock time of 0 ns, with its zone.
-        requests: method and URL of each step, or nothing.
+        requests: method and path of each step, or nothing.
+        targets: names of the run's targets.
+        target_urls: what stands before those paths, for each target, or nothing.
         basis: what `timestamp` is, and where `latency` begins.
     """
-    methods, urls = zip(*requests) if requests else ((), ())
+    methods, paths = zip(*requests) if requests else ((), ())
     since = f"{basis}_ns"
     values: dict[str, _Writer] = {
         "attack": _json_text("step", [*steps, steps[0] if steps else ""]),
@@ -106,11 +114,12 @@ def ndjson_format(
         "error": _json_text("error", ERROR_TEXTS),
         "body": _null,
         "method": _json_text("step", _per_step(methods, steps)),
-        "url": _json_text("step", _per_step(urls, steps)),
+        "url": _in_quotes(_url(_per_step(paths, steps), [*target_urls, ""])),
         "headers": _null,
     }
     values |= {name: _number(name) for name in OUTCOME.columns if name not in values}
     values["step"] = _json_text("step", [*steps, ""])
+    values["target"] = _json_text("target", [*targets, ""])
     values["flags"] = _in_quotes(_flags)
     return RowFormat(
         header=b"",
@@ -139,6 +148,20 @@ def _text(name: str, texts: Sequence[str]) -> _Writer:
 
 def _json_text(name: str, texts: Sequence[str]) -> _Writer:
     return _text(name, [json.dumps(text) for text in texts])
+
+
+def _url(paths: Sequence[str], urls: Sequence[str]) -> _Writer:
+    """A target's URL and a step's path, as JSON without its quotes; nothing without a step."""
+    below, above = (
+        text_table([json.dumps(text)[1:-1].encode() for text in texts]) for texts in (paths, urls)
+    )
+    last = len(above) - 1
+
+    def write(rows: Rows) -> Iterable[Words]:
+        is_known = (rows["step"] >= 0) & (rows["target"] < last)
+        return (above[np.where(is_known, rows["target"], last)], below[rows["step"]])
+
+    return write
 
 
 def _null(rows: Rows) -> Iterator[Words]:

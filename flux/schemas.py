@@ -60,7 +60,6 @@ ARRIVAL = Schema(
         [
             ("seq", np.int64),  # number of the arrival in the whole, unsharded run, from 0
             ("due_ns", np.int64),  # when its session is to start
-            ("flow", np.int64),  # which flow of the executor it runs, from 0
         ]
     ),
 )
@@ -103,7 +102,8 @@ OUTCOME = Schema(
             ("bytes_out", np.int64),  # request body
             ("bytes_in", np.int64),  # response body, as received
             ("flags", np.int32),  # Flag
-            ("retries", np.int32),  # times it was sent again on a new connection
+            ("retries", np.int16),  # times it was sent again on a new connection
+            ("target", np.int16),  # which target of the run it went to, from 0; -1: none
         ]
     ),
 )
@@ -139,11 +139,13 @@ class Flag(enum.IntFlag):
     """The request opened its connection."""
     LOST = 512
     """Not a request: the worker process that had the arrival died, and nobody knows its end."""
-    AGAIN = 1024
-    """The first request of an iteration that is not its user's first one."""
+    WITHHELD = 1024
+    """Not a request: no target that the arrival might have gone to was healthy."""
+    AGAIN = 2048
+    """The first row of an iteration that is not its user's first one."""
 
 
-NOT_STARTED = Flag.DROPPED | Flag.CANCELLED | Flag.LOST
+NOT_STARTED = Flag.DROPPED | Flag.CANCELLED | Flag.LOST | Flag.WITHHELD
 """Rows with one of these flags stand for an arrival, not for a request."""
 
 
@@ -202,6 +204,8 @@ class ErrorCode(enum.IntEnum):
     """None of the above; the log names the exception once."""
     LOST = 25
     """Lost with the worker process that had it."""
+    WITHHELD = 26
+    """Not started: no target that it might have gone to was healthy."""
 
     @property
     def text(self) -> str:

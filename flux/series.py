@@ -22,6 +22,7 @@ COUNTS = (
     "due",  # sessions that were to start in this row
     "started",  # sessions that did
     "dropped",  # of those due, given up
+    "withheld",  # of those due, given up because no target was healthy
     "cancelled",  # of those due, not started because the run was stopped
     "requests",  # requests that ended in this row
     "successes",

@@ -26,12 +26,20 @@ def session_document(pipeline: Pipeline, seed: int) -> dict[str, Any]:
 
 
 def _repeatable(node: Node, table: dict[str, Any]) -> dict[str, Any]:
-    tables = getattr(getattr(node.stage, "flow", None), "tables", None)
-    if tables is not None:
-        table.pop("flow")
-        table["step"] = [dict(step) for step in tables]
-    absolute: dict[str, Any] = _with_absolute_files(table, node.stage)
+    absolute: dict[str, Any] = _with_absolute_files(_with_steps(table, node.stage), node.stage)
     return absolute
+
+
+def _with_steps(table: dict[str, Any], made: Any) -> dict[str, Any]:
+    """The table with the steps of the scripts that it, or a flow of it, names."""
+    tables = getattr(getattr(made, "script", None), "tables", None)
+    if tables is not None:
+        table = {key: value for key, value in table.items() if key != "script"}
+        table["step"] = [dict(step) for step in tables]
+    flows = getattr(made, "flow", ())
+    if flows:
+        table["flow"] = [_with_steps(one, flow) for one, flow in zip(table["flow"], flows)]
+    return table
 
 
 def _with_absolute_files(value: Any, made: Any) -> Any:

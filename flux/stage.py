@@ -107,9 +107,17 @@ class Context:
     steps: tuple[str, ...] = ()
     """Names of all steps of the run; `step` in an OUTCOME row is an index into them."""
     requests: tuple[tuple[str, str], ...] = ()
-    """Method and URL of each of these steps, placeholders unfilled; empty when not known."""
+    """Method and path of each of these steps, placeholders unfilled; empty when not known."""
     first_step: int = 0
     """For an executor: index of its first step among them."""
+    targets: tuple[str, ...] = ()
+    """Names of all targets of the run; `target` in an OUTCOME row is an index into them."""
+    target_urls: tuple[str, ...] = ()
+    """What stands before the paths of their requests; empty where that is not known."""
+    first_target: int = 0
+    """For an executor: index of its first target among them."""
+    prepared: Any = None
+    """What this stage's `prepare` gave; None if it has none, or was not asked to prepare."""
     report_planned: Callable[[int], None] = lambda _: None
     """For an executor that is sent no ARRIVAL rows: arrivals released so far on its behalf."""
     report_gauge: Callable[[Callable[[], int]], None] = lambda _: None

@@ -10,9 +10,9 @@ or other shards. They are plain data and can be pickled.
     lag         start - due          of sessions that had a place at once: the generator's own delay
     connect, tls                     of requests that opened their connection
 
-Failures are part of every histogram. Arrivals that were dropped or cancelled are not requests and
-are in none. Requests that the end of the run cut are counted (`aborted`, among the failures), but
-nobody knows how long they would have taken: only their lag is recorded.
+Failures are part of every histogram. Arrivals that were dropped, withheld or cancelled are not
+requests and are in none. Requests that the end of the run cut are counted (`aborted`, among the
+failures), but nobody knows how long they would have taken: only their lag is recorded.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,7 +57,7 @@ class Mark:
 
 @attrs.frozen
 class StepSummary:
-    """All requests of one step of a flow, or of all steps together."""
+    """All requests of one step of a flow, of all steps together, or to one target."""
 
     name: str
     requests: int = 0
@@ -108,6 +108,9 @@ class Summary:
     """True for the last one, which is about the whole run."""
     steps: tuple[StepSummary, ...]
     """Every step of the run, in the order of its step numbers."""
+    targets: tuple[StepSummary, ...] = ()
+    """Every target of the run, in the order of its target numbers; of an interval, nothing unless
+    there are several."""
     sessions: Ledger = attrs.field(factory=Ledger)
     """What became of the sessions; of an interval's arrivals, `planned` is not known."""
     held_sessions: int = 0
@@ -176,21 +179,20 @@ class Summary:
         shard holds for the sum.
 
         Raises:
-            ValueError: they are not about the same steps.
+            ValueError: they are not about the same steps and targets.
         """
         parts = (self, *others)
-        names = [step.name for step in self.steps]
         for part in parts:
-            theirs = [step.name for step in part.steps]
-            if theirs != names:
-                raise ValueError(
-                    f"summaries must be about the same steps, got {names} and {theirs}"
-                )
+            _check_names("steps", self.steps, part.steps)
+            _check_names("targets", self.targets, part.targets)
         return Summary(
             start_ns=min(part.start_ns for part in parts),
             end_ns=max(part.end_ns for part in parts),
             is_final=all(part.is_final for part in parts),
             steps=tuple(first.merge(rest) for first, *rest in zip(*(part.steps for part in parts))),
+            targets=tuple(
+                first.merge(rest) for first, *rest in zip(*(part.targets for part in parts))
+            ),
             sessions=reduce(Ledger.__add__, (part.sessions for part in parts)),
             held_sessions=sum(part.held_sessions for part in parts),
             skipped_steps=sum(part.skipped_steps for part in parts),
@@ -202,6 +204,12 @@ class Summary:
                 sorted((one for part in parts for one in part.marks), key=lambda one: one.time_ns)
             ),
         )
+
+
+def _check_names(what: str, ours: tuple[StepSummary, ...], theirs: tuple[StepSummary, ...]) -> None:
+    names, others = [step.name for step in ours], [step.name for step in theirs]
+    if names != others:
+        raise ValueError(f"summaries must be about the same {what}, got {names} and {others}")
 
 
 def _added_counts(parts: Iterable[Mapping[int, int]]) -> dict[int, int]:

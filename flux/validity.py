@@ -57,6 +57,7 @@ def find(
         *_too_few_started(summary, limits),
         *_too_late(summary, limits),
         *_own_errors(summary, limits),
+        *_withheld(summary),
         *_cut_short(summary),
         *_busy(generator or Generator()),
     ]
@@ -74,9 +75,10 @@ def _broken_laws(summary: Summary) -> Iterator[Finding]:
 
 
 def _too_few_started(summary: Summary, limits: Limits) -> Iterator[Finding]:
-    """Cancelled arrivals are left out: to stop a run early is its user's choice."""
+    """Arrivals that their user had cancelled or withheld are left out."""
     sessions = summary.sessions
-    if sessions.planned is None or not (wanted := sessions.planned - sessions.cancelled):
+    given_up = sessions.cancelled + sessions.withheld
+    if sessions.planned is None or not (wanted := sessions.planned - given_up):
         return
     share = sessions.arrived / wanted
     if share < limits.min_rate:
@@ -111,6 +113,19 @@ def _own_errors(summary: Summary, limits: Limits) -> Iterator[Finding]:
                 f"the generator ran out of {code.text}: {count} of {total.requests} requests",
                 is_fatal=count > (1 - limits.min_rate) * total.requests,
             )
+
+
+def _withheld(summary: Summary) -> Iterator[Finding]:
+    """What is not sent to a target that is down makes its latencies better than the truth."""
+    sessions = summary.sessions
+    if sessions.withheld:
+        what = "arrivals" if sessions.planned is not None else "iterations"
+        of = sessions.withheld + sessions.started if sessions.planned is None else sessions.planned
+        yield Finding(
+            f"{sessions.withheld} of {of} {what} ({_percent(sessions.withheld / of)}) were "
+            "withheld while their target was not healthy, and no latency has them",
+            is_fatal=False,
+        )
 
 
 def _cut_short(summary: Summary) -> Iterator[Finding]:

@@ -19,7 +19,9 @@ from tests.outcomes import as_rows, not_started, request, row_lists
 INT64 = st.integers(-(2**63), 2**63 - 1)
 STARTED_AT = datetime.datetime(2026, 11, 21, 10, 0, 0, 123_456, tzinfo=datetime.UTC)
 STEPS = ("login", 'a "b", c', "ünï\ncode", "")
-REQUESTS = (("GET", "http://127.0.0.1/a"), ("POST", 'http://h/{{random.text(10)}}?"'))
+REQUESTS = (("GET", "/a"), ("POST", '/{{random.text(10)}}?"'))
+TARGETS = ("blue", 'a "b", c')
+URLS = ("http://127.0.0.1", 'http://h/"')
 VEGETA_TYPES = {
     "attack": str,
     "seq": int,
@@ -45,6 +47,7 @@ def wild_rows(draw: st.DrawFn) -> Rows:
             low, high = -(2 ** (8 * rows[name].itemsize - 1)), 2 ** (8 * rows[name].itemsize - 1)
             row[name] = draw(st.integers(low, high - 1))
         row["step"] = draw(st.integers(-1, len(STEPS) - 1))
+        row["target"] = draw(st.integers(-1, len(TARGETS) - 1))
         row["error"] = draw(st.integers(0, len(ERROR_TEXTS) - 1))
         row["flags"] = draw(st.integers(0, 2 * max(Flag) - 1))
         row["due_ns"] = draw(st.integers(0, 10**18))
@@ -55,6 +58,7 @@ def texts(row: np.void) -> dict[str, Any]:
     """What a row says, with text for the columns that have it."""
     values: dict[str, Any] = {name: int(row[name]) for name in OUTCOME.columns}
     values["step"] = STEPS[row["step"]] if row["step"] >= 0 else ""
+    values["target"] = TARGETS[row["target"]] if row["target"] >= 0 else ""
     values["error"] = ErrorCode(row["error"]).text
     values["flags"] = "|".join(str(flag.name).lower() for flag in Flag if flag & row["flags"])
     return values
@@ -75,7 +79,7 @@ def test_csv_has_the_columns_of_outcome_and_a_timestamp() -> None:
 
 @given(wild_rows())
 def test_csv_reads_back_to_the_rows(rows: Rows) -> None:
-    text = csv_format(STEPS, STARTED_AT).lines(rows).decode()
+    text = csv_format(STEPS, STARTED_AT, targets=TARGETS).lines(rows).decode()
     read = list(csv.reader(io.StringIO(text, newline="")))
     wanted = [[*map(str, texts(row).values()), timestamp(int(row["due_ns"]))] for row in rows]
     assert read == wanted
@@ -83,7 +87,8 @@ def test_csv_reads_back_to_the_rows(rows: Rows) -> None:
 
 @given(wild_rows())
 def test_ndjson_reads_back_to_the_rows(rows: Rows) -> None:
-    lines = ndjson_format(STEPS, STARTED_AT).lines(rows).splitlines(keepends=True)
+    row_format = ndjson_format(STEPS, STARTED_AT, targets=TARGETS)
+    lines = row_format.lines(rows).splitlines(keepends=True)
     assert len(lines) == len(rows)
     for line, row in zip(lines, rows):
         assert line.endswith(b"}\n")
@@ -112,16 +117,33 @@ def test_latency_and_timestamp_are_counted_from_the_basis(
     assert record["timestamp"] == timestamp(since_ns)
 
 
-def test_method_and_url_are_those_of_the_step() -> None:
+def test_method_and_url_are_those_of_the_step_and_the_target() -> None:
     rows = as_rows(
-        [request(step=0), request(step=1), request(step=2), not_started(0, Flag.DROPPED)]
+        [
+            request(step=0),
+            request(step=1, target=1),
+            request(step=1, target=-1),
+            {**not_started(0, Flag.DROPPED), "target": -1},
+            {**not_started(0, Flag.WITHHELD), "target": 1},
+        ]
     )
-    lines = ndjson_format(STEPS, STARTED_AT, requests=REQUESTS).lines(rows).splitlines()
-    found = [(record["method"], record["url"]) for record in map(json.loads, lines)]
-    assert found == [*REQUESTS, ("", ""), ("", "")]
+    row_format = ndjson_format(
+        STEPS, STARTED_AT, requests=REQUESTS, targets=TARGETS, target_urls=URLS
+    )
+    found = [
+        (record["method"], record["url"])
+        for record in map(json.loads, row_format.lines(rows).splitlines())
+    ]
+    assert found == [
+        ("GET", "http://127.0.0.1/a"),
+        ("POST", 'http://h/"/{{random.text(10)}}?"'),
+        ("POST", '/{{random.text(10)}}?"'),
+        ("", ""),
+        ("", ""),
+    ]
 
 
-@pytest.mark.parametrize("flag", [Flag.DROPPED, Flag.CANCELLED, Flag.LOST])
+@pytest.mark.parametrize("flag", [Flag.DROPPED, Flag.CANCELLED, Flag.LOST, Flag.WITHHELD])
 def test_an_arrival_that_never_started_fills_its_place_in_the_first_attack(flag: Flag) -> None:
     error = int(ErrorCode[str(flag.name)])
     row = {**not_started(100, flag), "seq": 3, "start_ns": 40, "end_ns": 40, "error": error}

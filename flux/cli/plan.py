@@ -4,16 +4,18 @@ import datetime
 import json
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
 from flux.cli.options import FILE, all_overrides, pipeline_options
+from flux.demand_picture import demand_html, demand_svg
 from flux.pipeline import load
 from flux.plan import Phase, Plan, make_plan
 from flux.schemas import ARRIVAL, DEMAND, Rows
 from flux.stage import Shard
+from flux.storage import write_whole
 from flux.units import Duration
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -28,6 +30,12 @@ _CELLS = 60
 @click.option(
     "--start", metavar="TIME", help="Wall-clock start, as 2026-11-21T08:00, for schedules."
 )
+@click.option(
+    "--plot",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the demand instead: a picture FILE.svg, or a page FILE.html.",
+)
 def plan(
     file: pathlib.Path,
     overrides: tuple[str, ...],
@@ -37,16 +45,19 @@ def plan(
     arrivals: bool,
     form: str,
     start: str | None,
+    plot: pathlib.Path | None,
 ) -> None:
     """Show the demand and the arrivals of the pipeline FILE.
 
     Text is a picture and totals; csv and json have the demand row by row, or with --arrivals every
     due time. Times are nanoseconds since the run begins.
     """
+    draw = _picture(plot)
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     used_seed = pipeline.settings.seed if pipeline.settings.seed is not None else 0
     part = pipeline.settings.shard.shard if pipeline.settings.shard else Shard()
-    writer = _ArrivalWriter(form if form != "text" else "csv") if arrivals else None
+    wants_arrivals = arrivals and plot is None
+    writer = _ArrivalWriter(form if form != "text" else "csv") if wants_arrivals else None
     made = make_plan(
         pipeline,
         seed=used_seed,
@@ -54,7 +65,9 @@ def plan(
         started_at=_start_time(start),
         take=writer.write if writer else lambda _: None,
     )
-    if writer:
+    if plot is not None:
+        write_whole(plot, draw(made).encode())
+    elif writer:
         writer.finish()
     elif form == "text":
         for line in text_lines(made, part):
@@ -65,6 +78,14 @@ def plan(
         _write("".join(f"{a},{b},{c!r},{d!r},{n}\n" for (a, b, c, d), n in rows))
     else:
         click.echo(json.dumps(_as_json(made), indent=1))
+
+
+def _picture(plot: pathlib.Path | None) -> Callable[[Plan], str]:
+    """What draws a file of this name."""
+    ending = plot.suffix.lower() if plot is not None else ".svg"
+    if ending not in (".svg", ".html"):
+        raise click.BadParameter(f"must end in .svg or .html, got {plot}", param_hint="--plot")
+    return demand_svg if ending == ".svg" else demand_html
 
 
 def text_lines(made: Plan, shard: Shard) -> Iterator[str]:

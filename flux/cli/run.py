@@ -2,7 +2,6 @@
 
 import datetime
 import gc
-import logging
 import pathlib
 import resource
 import secrets
@@ -15,17 +14,17 @@ import trio
 
 from flux.cli.options import FILE, all_overrides, pipeline_options
 from flux.clock import LiveClock
-from flux.console import format_progress, format_summary
+from flux.console import format_summary
 from flux.demo import open_demo_targets
-from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
+from flux.engine import RunResult, Watcher, prepare_stages, run_pipeline
 from flux.errors import ExitCode
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
 from flux.run_folder import create_run_folder, write_session
+from flux.screen import Screen, open_screen
 from flux.session_document import session_document
 from flux.stage import Run, Shard
-from flux.summary import Summary
 from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
@@ -44,6 +43,8 @@ LEAD_S = 0.1
     help="Folder for the run folders; ./results if absent.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Only warnings and errors on stderr.")
+@click.option("--lines", is_flag=True, help="A line each interval, on a terminal too.")
+@click.option("--no-color", "plain", is_flag=True, help="No colours; as with NO_COLOR set.")
 def run(
     file: pathlib.Path,
     overrides: tuple[str, ...],
@@ -52,6 +53,8 @@ def run(
     shard: str | None,
     results: pathlib.Path,
     quiet: bool,
+    lines: bool,
+    plain: bool,
 ) -> int:
     """Run the pipeline FILE (TOML), or a userflux script (YAML).
 
@@ -61,17 +64,21 @@ def run(
     before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
     """
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
-    return run_loaded(pipeline, results=results, quiet=quiet)
+    with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
+        return run_loaded(pipeline, results=results, quiet=quiet, screen=screen)
 
 
-def run_loaded(pipeline: Pipeline, *, results: pathlib.Path, quiet: bool) -> ExitCode:
+def run_loaded(
+    pipeline: Pipeline, *, results: pathlib.Path, quiet: bool, screen: Screen
+) -> ExitCode:
     """Run a pipeline in a new run folder."""
     seed = pipeline.settings.seed
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
     document = session_document(pipeline, seed)
     origins = pipeline.document.origins
     folder = create_run_folder(results)
-    with open_log(folder, quiet=quiet, secrets=find_secrets(document, origins)) as log:
+    hidden = find_secrets(document, origins)
+    with open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log:
         started_at = datetime.datetime.now().astimezone()
         write_session(
             folder,
@@ -96,28 +103,28 @@ def run_loaded(pipeline: Pipeline, *, results: pathlib.Path, quiet: bool) -> Exi
             log=log,
         )
         _raise_descriptor_limit()
-        screen = _Screen(log)
-        observers: Sequence[Observer] = () if quiet else (screen.show_progress,)
+        watchers: Sequence[Watcher] = () if quiet else (screen.observer,)
         try:
-            result = trio.run(_run, pipeline, planned, observers)
+            result = trio.run(_run, pipeline, planned, watchers)
         except BaseException:
             log.warning("run %s ended before its first arrival", pipeline.name)
             raise
+        screen.settle()
         code = exit_code(result)
         log.info("run %s ended with exit code %d (%s)", pipeline.name, code, code.name.lower())
         if result.summary is not None and not (quiet and code is ExitCode.OK):
-            screen.show(format_summary(result.summary, planned, has_failed=bool(result.failures)))
+            screen.write(format_summary(result.summary, planned, has_failed=bool(result.failures)))
         for failure in result.failures:
-            screen.show(f"error: {failure}\n")
+            screen.write(f"error: {failure}\n")
     return code
 
 
-async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> RunResult:
+async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> RunResult:
     async with (
         open_demo_targets(pipeline, run.seed) as pipeline,
         open_workers(pipeline) as pipeline,
     ):
-        prepare_stages(pipeline)
+        prepared = await prepare_stages(pipeline)
         # What exists by now lives as long as the run; the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -127,7 +134,9 @@ async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> R
             clock=LiveClock(trio.current_time() + LEAD_S),
             started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
         )
-        return await run_pipeline(pipeline, run, observers=observers, handle_signals=True)
+        return await run_pipeline(
+            pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
+        )
 
 
 def exit_code(result: RunResult) -> ExitCode:
@@ -146,29 +155,6 @@ def exit_code(result: RunResult) -> ExitCode:
     if result.summary is None or not result.summary.is_valid:
         return ExitCode.INVALID_RUN
     return ending
-
-
-class _Screen:
-    """What is shown on stderr. It is not the run: if nobody can read it, the run goes on."""
-
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self._is_lost = False
-
-    def show(self, text: str) -> None:
-        """Write it, unless that has failed before."""
-        if self._is_lost:
-            return
-        try:
-            click.echo(text, err=True, nl=False)
-        except OSError as error:
-            self._is_lost = True
-            self._log.warning("stderr cannot be written any more: %s", error.strerror)
-
-    def show_progress(self, summary: Summary) -> None:
-        """A line about an interval."""
-        if not summary.is_final:
-            self.show(format_progress(summary) + "\n")
 
 
 def _raise_descriptor_limit() -> None:

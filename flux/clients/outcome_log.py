@@ -7,11 +7,12 @@ task of its own, so that a slow sink never bends the load; rows wait here rather
 
 import struct
 from collections import deque
+from types import MappingProxyType
 
 import numpy as np
 import trio
 
-from flux.schemas import OUTCOME, ErrorCode, Flag, Rows, read_only
+from flux.schemas import NOT_STARTED, OUTCOME, ErrorCode, Flag, Rows, read_only
 from flux.stage import Outbox
 
 ROWS_PER_BATCH = 4096
@@ -20,9 +21,18 @@ ROWS_PER_BATCH = 4096
 MAX_AGE_S = 0.1
 """A row waits here no longer, if the stages below keep up."""
 
-_ROW = struct.Struct("<qqiiqqqqqqiiqqii")
+_ROW = struct.Struct("<qqiiqqqqqqiiqqihh")
 if _ROW.size != OUTCOME.dtype.itemsize:  # type: ignore[union-attr]  # OUTCOME has a dtype
     raise AssertionError("the packed row and OUTCOME's columns differ")
+
+
+_WHY_NOT_STARTED = MappingProxyType(
+    {
+        Flag.DROPPED: ErrorCode.DROPPED,
+        Flag.WITHHELD: ErrorCode.WITHHELD,
+        Flag.CANCELLED: ErrorCode.CANCELLED,
+    }
+)
 
 
 class OutcomeLog:
@@ -56,6 +66,7 @@ class OutcomeLog:
         bytes_in: int,
         flags: int,
         retries: int,
+        target: int,
     ) -> None:
         """Add one row; the arguments are OUTCOME's columns, in order."""
         _ROW.pack_into(
@@ -77,6 +88,7 @@ class OutcomeLog:
             bytes_in,
             flags,
             retries,
+            target,
         )
         self._offset += _ROW.size
         if self._offset == len(self._buffer):
@@ -84,11 +96,13 @@ class OutcomeLog:
             self._filled.set()
 
     def record_not_started(
-        self, seq: int, session: int, due_ns: int, now_ns: int, flag: Flag
+        self, seq: int, user: int, due_ns: int, now_ns: int, flag: Flag, target: int = -1
     ) -> None:
-        """Add the row of an arrival that was dropped or cancelled."""
-        error = ErrorCode.DROPPED if flag is Flag.DROPPED else ErrorCode.CANCELLED
-        self.record(seq, session, -1, 0, due_ns, now_ns, 0, 0, 0, now_ns, 0, error, 0, 0, flag, 0)
+        """Add the row of an arrival, or an iteration, that was dropped, withheld or cancelled."""
+        error = _WHY_NOT_STARTED[flag & NOT_STARTED]
+        self.record(
+            seq, user, -1, 0, due_ns, now_ns, 0, 0, 0, now_ns, 0, error, 0, 0, flag, 0, target
+        )
 
     @property
     def waiting_rows(self) -> int:

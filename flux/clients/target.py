@@ -38,8 +38,13 @@ class Target:
     @property
     def host_header(self) -> str:
         """For the Host header: with the port unless it is the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host else _ascii(self.host)
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def title(self) -> str:
+        """What rows and reports call it unless it has a name: host, port and base path."""
+        return self.url if self.is_demo else self.host_header + self.base_path
 
     @classmethod
     def from_toml(cls, value: object) -> Self:
@@ -78,6 +83,10 @@ class Target:
             port=_DEFAULT_PORTS[parts.scheme] if port is None else port,
             base_path=parts.path.rstrip("/"),
         )
+
+
+def _ascii(host: str) -> str:
+    return host if host.isascii() else host.encode("idna").decode()
 
 
 @attrs.frozen

@@ -32,10 +32,14 @@ class Exchange:
     connect_ns: int = 0
     tls_ns: int = 0
     first_byte_ns: int = 0
+    end_ns: int = 0
+    """When the response was complete; 0 if that is when the exchange returns."""
     bytes_out: int = 0
     bytes_in: int = 0
     opened_connection: bool = False
     retries: int = 0
+    target: int = 0
+    """Which of the executor's targets it goes to; the client is told."""
 
 
 class Exchanger(Protocol):
@@ -73,6 +77,7 @@ class _Driver:
     def __init__(self, work: Work, open_exchanger: Opener) -> None:
         self._work = work
         self._open_exchanger = open_exchanger
+        self._choice = work.choice
         self._clock = work.context.run.clock
         self._control = work.context.run.control
         self._running = 0
@@ -125,23 +130,41 @@ class _Driver:
     async def _cancel_rest(self) -> None:
         raise NotImplementedError
 
+    def _pick(self, seq: int) -> int:
+        """Number of the session's target; ~number if the session is to be withheld."""
+        return 0 if self._choice is None else self._choice.pick(seq)
+
+    def _not_started(
+        self, seq: int, user: int, due_ns: int, flag: Flag, target: int | None = None
+    ) -> None:
+        number = -1 if target is None else self._work.context.first_target + target
+        now_ns = self._clock.now_ns()
+        self._work.log.record_not_started(seq, user, due_ns, now_ns, flag, number)
+
     async def _run_session(
-        self, session: Session, seq: int, user: int, due_ns: int, flags: Flag, exchanger: Exchanger
+        self,
+        session: Session,
+        seq: int,
+        user: int,
+        target: int,
+        due_ns: int,
+        flags: Flag,
+        exchanger: Exchanger,
     ) -> int:
         """Let the flow say what to do until it ends, one row per request; when the last one did."""
-        row = _RowOf(seq, user, due_ns, flags | Flag.FIRST)
+        row = _RowOf(seq, user, target, due_ns, flags | Flag.FIRST)
         action = next(session)
+        over_ns = self._clock.now_ns()
         try:
             while not isinstance(action, End):
                 if isinstance(action, Pause):
-                    due_ns = self._clock.now_ns() + action.duration_ns
-                    await self._clock.wait_until(due_ns)
-                    row.due_ns = due_ns
+                    row.due_ns = over_ns = over_ns + action.duration_ns
+                    await self._clock.wait_until(over_ns)
                     action = session.send(None)
                     continue
                 row.begin(action, self._clock.now_ns())
                 await self._exchange(action, row.exchange, exchanger)
-                row.end_ns = self._clock.now_ns()
+                over_ns = row.end(self._clock.now_ns())
                 result = self._judge(action, row)
                 action = session.send(result)
                 self._record(row, action)
@@ -150,7 +173,7 @@ class _Driver:
             raise
         finally:
             session.close()
-        return row.end_ns or self._clock.now_ns()
+        return over_ns
 
     async def _exchange(self, send: Send, exchange: Exchange, exchanger: Exchanger) -> None:
         with trio.move_on_after(send.plan.timeout_ns / 1e9) as scope:
@@ -175,7 +198,7 @@ class _Driver:
             skipped = next_action.skipped
             row.flags |= Flag.LAST | (Flag.SESSION_SUCCESS if next_action.success else Flag(0))
         row.write(self._work, skipped)
-        row.next_request(self._clock.now_ns())
+        row.next_request()
 
     def _record_aborted(self, row: "_RowOf") -> None:
         row.end_ns = self._clock.now_ns()
@@ -202,15 +225,21 @@ class _OpenDriver(_Driver):
                     await self._clock.wait_until(due_ns)
                     flags = await self._admit(due_ns)
                 except trio.Cancelled:
-                    self._not_started(seq, due_ns, Flag.CANCELLED)
+                    self._not_started(seq, seq, due_ns, Flag.CANCELLED)
                     raise
                 if flags is None:
-                    self._not_started(seq, due_ns, Flag.DROPPED)
+                    self._not_started(seq, seq, due_ns, Flag.DROPPED)
                 else:
                     self._admitted(sessions, seq, due_ns, flags)
 
     def _admitted(self, sessions: trio.Nursery, seq: int, due_ns: int, flags: Flag) -> None:
-        self._start(sessions, self._session, seq, due_ns, flags)
+        """Start a session that has a place, if there is a target for it."""
+        target = self._pick(seq)
+        if target < 0:
+            self._places.release()
+            self._not_started(seq, seq, due_ns, Flag.WITHHELD, ~target)
+        else:
+            self._start(sessions, self._session, seq, target, due_ns, flags)
 
     async def _admit(self, due_ns: int) -> Flag | None:
         """Take a place for a session that is due; None if it came too late for one."""
@@ -231,29 +260,26 @@ class _OpenDriver(_Driver):
             return None if patience.cancelled_caught else Flag.HELD
         return Flag(0)
 
-    async def _session(self, seq: int, due_ns: int, flags: Flag) -> None:
+    async def _session(self, seq: int, target: int, due_ns: int, flags: Flag) -> None:
         has_begun = False
         try:
             async with self._open_exchanger() as exchanger:
                 has_begun = True
                 session = self._work.flow.session(seq, seq)
-                await self._run_session(session, seq, seq, due_ns, flags, exchanger)
+                await self._run_session(session, seq, seq, target, due_ns, flags, exchanger)
         except trio.Cancelled:
             if not has_begun:
-                self._not_started(seq, due_ns, Flag.CANCELLED)
+                self._not_started(seq, seq, due_ns, Flag.CANCELLED)
             raise
         finally:
             self._places.release()
 
-    def _not_started(self, seq: int, due_ns: int, flag: Flag) -> None:
-        self._work.log.record_not_started(seq, seq, due_ns, self._clock.now_ns(), flag)
-
     async def _cancel_rest(self) -> None:
         for seq, due_ns in self._pending:
-            self._not_started(seq, due_ns, Flag.CANCELLED)
+            self._not_started(seq, seq, due_ns, Flag.CANCELLED)
         async for batch in self._work.inbox:
             for seq, due_ns in _each_arrival(batch):
-                self._not_started(seq, due_ns, Flag.CANCELLED)
+                self._not_started(seq, seq, due_ns, Flag.CANCELLED)
 
 
 class _ClosedDriver(_Driver):
@@ -310,16 +336,17 @@ class _VisitorsDriver(_OpenDriver):
             await self._users.live(user, flags)
         except trio.Cancelled:
             if not user.done:
-                self._not_started(user.number, user.joined_ns, Flag.CANCELLED)
+                self._not_started(user.number, user.number, user.joined_ns, Flag.CANCELLED)
             raise
         finally:
             self._places.release()
 
-    def _not_started(self, seq: int, due_ns: int, flag: Flag) -> None:
+    def _not_started(
+        self, seq: int, user: int, due_ns: int, flag: Flag, target: int | None = None
+    ) -> None:
         number = self._users.numbers.take()
         if number is not None:  # there is no bound
-            now_ns = self._clock.now_ns()
-            self._work.log.record_not_started(number, seq, due_ns, now_ns, flag)
+            super()._not_started(number, user, due_ns, flag, target)
 
     async def _cancel_rest(self) -> None:
         self._users.all_leave()
@@ -332,6 +359,7 @@ class _RowOf:
 
     seq: int
     session: int
+    target: int
     due_ns: int
     flags: Flag
     step: int = -1
@@ -342,10 +370,16 @@ class _RowOf:
 
     def begin(self, send: Send, now_ns: int) -> None:
         self.step, self.start_ns, self.in_flight = send.plan.index, now_ns, True
-        self.exchange = Exchange()
+        self.exchange = Exchange(target=self.target)
 
-    def next_request(self, now_ns: int) -> None:
-        self.due_ns, self.in_flight, self.flags = now_ns, False, Flag(0)
+    def end(self, now_ns: int) -> int:
+        """The exchange has returned; where it failed, nothing was complete before."""
+        complete_ns = 0 if self.exchange.error else self.exchange.end_ns
+        self.end_ns = max(self.start_ns, complete_ns or now_ns)
+        return self.end_ns
+
+    def next_request(self) -> None:
+        self.due_ns, self.in_flight, self.flags = self.end_ns, False, Flag(0)
 
     def write(self, work: Work, skipped: int) -> None:
         exchange = self.exchange
@@ -368,6 +402,7 @@ class _RowOf:
             exchange.bytes_in,
             self.flags | opened,
             exchange.retries,
+            self.target + work.context.first_target,
         )
 
 

@@ -15,9 +15,9 @@ from flux.schemas import Flag
 if TYPE_CHECKING:
     from flux.clients.tasks import Exchanger
 
-RunSession: TypeAlias = "Callable[[Session, int, int, int, Flag, Exchanger], Awaitable[int]]"
-"""Runs one iteration: the session, seq, user, due_ns, flags, and the way to the target; gives the
-time at which its last request ended."""
+RunSession: TypeAlias = "Callable[[Session, int, int, int, int, Flag, Exchanger], Awaitable[int]]"
+"""Runs one iteration: the session, seq, user, target, due_ns, flags, and the way to the target; it
+gives the time at which that was over."""
 
 
 @attrs.define(eq=False)
@@ -64,6 +64,8 @@ class Users:
         self.numbers = IterationNumbers(run.shard, self.habits.count)
         self.attendance = Attendance(self.habits, self.is_over.set)
         self._flow, self._seed, self._clock = work.flow, run.seed, run.clock
+        self._choice, self._log = work.choice, work.log
+        self._first_target = work.context.first_target
         self._open_exchanger = open_exchanger
         self._run_session = run_session
         self._present: dict[int, User] = {}
@@ -110,24 +112,45 @@ class Users:
         flags |= Flag.AGAIN if user.done else Flag(0)
         due_ns: int | None = user.joined_ns
         while due_ns is not None and not self._is_gone(user):
-            async with open_exchanger() as exchanger:
-                seq = self.numbers.take()
-                if seq is None:
-                    self.is_over.set()
-                    return
-                user.done += 1
-                self.attendance.begin(user.number, user.done)
-                start_ns = self._clock.now_ns()
-                end_ns = await self._run_session(
-                    sessions(seq), seq, user.number, due_ns, flags, exchanger
-                )
+            seq = self.numbers.take()
+            if seq is None:
+                self.is_over.set()
+                return
+            start_ns = self._clock.now_ns()
+            target = 0 if self._choice is None else self._choice.pick(seq)
+            if target < 0:
+                due_ns = self._withhold(user, seq, due_ns, flags & Flag.AGAIN, ~target)
+            else:
+                async with open_exchanger() as exchanger:
+                    self._begin(user)
+                    end_ns = await self._run_session(
+                        sessions(seq), seq, user.number, target, due_ns, flags, exchanger
+                    )
+                due_ns = self._next_due_ns(user, start_ns, end_ns)
             flags = Flag.AGAIN
-            due_ns = self._next_due_ns(user, start_ns, end_ns)
             if due_ns is not None:
                 with user.resting():
                     await self._clock.wait_until(due_ns)
         if self._present.get(user.number) is user:
             self.attendance.stop_early(user.number)
+
+    def _begin(self, user: User) -> None:
+        user.done += 1
+        self.attendance.begin(user.number, user.done)
+
+    def _withhold(self, user: User, seq: int, due_ns: int, flags: Flag, target: int) -> int | None:
+        """The iteration has nowhere to go: when the user looks again, None if it is gone."""
+        now_ns = self._clock.now_ns()
+        number = self._first_target + target
+        self._log.record_not_started(
+            seq, user.number, due_ns, now_ns, flags | Flag.WITHHELD, number
+        )
+        self._begin(user)
+        if self.habits.are_arrivals and not flags:
+            return None  # it was turned away at the door
+        next_ns = self._next_due_ns(user, now_ns, now_ns)
+        rest_ns = self._choice.rest_ns if self._choice is not None else 0
+        return None if next_ns is None else max(next_ns, now_ns + rest_ns)
 
     def _is_gone(self, user: User) -> bool:
         # An arrival must end in a row: it makes its first iteration, even if told to leave since.

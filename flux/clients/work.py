@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from flux.clients.outcome_log import OutcomeLog
+from flux.clients.target_choice import TargetChoice
 from flux.flows.actions import Flow
 from flux.habits import Habits
 from flux.schemas import Schema
@@ -39,6 +40,8 @@ class Work:
     log: OutcomeLog
     habits: Habits | None = None
     """With ROSTER: what the users do."""
+    choice: TargetChoice | None = None
+    """Which target a session goes to; None: there is one, and it is never withheld."""
 
     @property
     def are_arrivals(self) -> bool:

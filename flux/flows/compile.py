@@ -8,8 +8,12 @@ in which the values are written: those of `let`, then step by step the think tim
 headers and the body. They begin at 2³², out of the way of whatever else is drawn for an arrival.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from flux.config.problems import Violation, key_text
 from flux.flows.actions import Flow, RequestPlan, Send
@@ -27,30 +31,52 @@ from flux.flows.verdicts import Captures, make_judge, wants_body, wants_headers
 
 FIRST_SLOT = 1 << 32
 
+Runs: TypeAlias = Callable[[Seqs], npt.NDArray[np.bool_]]
+"""Which of these sessions run a flow: (n,) int64 to (n,) bool."""
 
-def compile_flow(steps: Sequence[Step], *, seed: int, defaults: FlowOptions) -> Flow:
+
+def compile_flow(
+    steps: Sequence[Step],
+    *,
+    seed: int,
+    defaults: FlowOptions,
+    first_index: int = 0,
+    runs: Runs | None = None,
+) -> Flow:
     """Compile.
 
     Args:
         steps: in order, each without problems of its own.
         seed: of the run.
         defaults: what the steps have in common.
+        first_index: number of the first step, where several flows make up one.
+        runs: which sessions run this flow, where others run another one; it sets the cost of
+            values, never what they are.
 
     Raises:
         Violation: the first that `check_flow` would yield, or a file that cannot be read.
     """
     for path, violation in flow_problems(steps, defaults):
         raise Violation(f"{key_text(path)} {violation.rule}", hint=violation.hint)
-    return _Compiler(steps, seed, defaults).flow()
+    return _Compiler(steps, seed, defaults, first_index, runs).flow()
 
 
 class _Compiler:
     """Compiles one flow that has no problems."""
 
-    def __init__(self, steps: Sequence[Step], seed: int, options: FlowOptions) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        seed: int,
+        options: FlowOptions,
+        first_index: int,
+        runs: Runs | None,
+    ) -> None:
         self._steps = steps
         self._seed = seed
         self._options = options
+        self._first_index = first_index
+        self._runs = runs
         self._next_slot = FIRST_SLOT
         self._let: dict[str, tuple[str | Origin, ...]] = {}
         self._at_start: dict[str, Live] = {}
@@ -136,7 +162,7 @@ class _Compiler:
         success = self._options.success
         return request.plan(
             step,
-            index,
+            self._first_index + index,
             timeout_ns=int(step.timeout or self._options.timeout),
             wants_headers=wants_headers(step.expect, captures),
             wants_body=wants_body(step.expect, success, captures),
@@ -169,12 +195,30 @@ class _Compiler:
             ]
             return lambda seq: always
         pairs = list(zip(plans, requests))
-        values = Values(
-            lambda seqs: _block(pairs, self._seed, seqs, is_of_user=is_of_user),
+        runs = None if is_of_user else self._runs  # which flow a user will run is not known
+        values = Values[tuple[Send, ...]](
+            lambda seqs: _block_of_running(pairs, self._seed, seqs, runs, is_of_user=is_of_user),
             width=sum(place.width for place in drawn),
             shards=self._options.shards,
         )
         return values.of
+
+
+def _block_of_running(
+    pairs: Sequence[tuple[RequestPlan, Request]],
+    seed: int,
+    seqs: Seqs,
+    runs: Runs | None,
+    *,
+    is_of_user: bool,
+) -> list[tuple[Send, ...]]:
+    """The same, with nothing for sessions that run another flow."""
+    if runs is None:
+        return _block(pairs, seed, seqs, is_of_user=is_of_user)
+    running = runs(seqs)
+    of_running = _block(pairs, seed, seqs[running], is_of_user=is_of_user) if running.any() else ()
+    made = iter(of_running)
+    return [next(made) if is_running else () for is_running in running.tolist()]
 
 
 def _block(

@@ -1,4 +1,4 @@
-"""The `flow = "x.yml"` key: a userflux script whose steps stand in for `[[stage.step]]` tables."""
+"""The `script = "x.yml"` key: a userflux script whose steps are a flow."""
 
 import pathlib
 from collections.abc import Mapping

@@ -52,7 +52,9 @@ class Collect:
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Collect until the inbox ends; send a summary each interval, then the final one."""
-        collection = Collection(context.steps, self.interval, has_users=context.has_users)
+        collection = Collection(
+            context.steps, self.interval, targets=context.targets, has_users=context.has_users
+        )
         ready: deque[Summary] = deque()
         began_s, cpu_s = time.perf_counter(), time.process_time()
         async with trio.open_nursery() as ticking:
@@ -78,7 +80,7 @@ class Collect:
         limits = Limits(max_lag_p99_ns=self.max_lag_p99, min_rate=self.min_rate)
         findings = (*context.run.findings(), *find(final, limits, generator))
         in_order = sorted(findings, key=lambda finding: not finding.is_fatal)
-        marks = tuple(context.run.marks)
+        marks = tuple(sorted(context.run.marks, key=lambda mark: mark.time_ns))
         await outbox.send(attrs.evolve(final, findings=tuple(in_order), marks=marks))
 
     async def _tick(

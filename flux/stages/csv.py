@@ -15,8 +15,8 @@ from flux.stage import Context, Inbox
 class Csv:
     """Writes a row per request, with its times, status, error and sizes, to a CSV file.
 
-    Arrivals that were dropped or cancelled have a row too. Rows are in the order in which requests
-    ended; sort by `seq` for the order in which sessions were due.
+    Arrivals that were dropped, withheld or cancelled have a row too. Rows are in the order in which
+    requests ended; sort by `seq` for the order in which sessions were due.
     """
 
     accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
@@ -27,5 +27,5 @@ class Csv:
 
     async def consume(self, context: Context, inbox: Inbox) -> None:
         """Write rows as they come in."""
-        row_format = csv_format(context.steps, context.run.started_at)
+        row_format = csv_format(context.steps, context.run.started_at, targets=context.targets)
         await write_row_file(context, inbox, self.path, row_format)

@@ -1,29 +1,36 @@
-"""`http`: an executor that drives a flow of HTTP requests against a target."""
+"""`http`: an executor that drives flows of HTTP requests against one or several targets."""
 
 import base64
 import importlib
 import pathlib
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import attrs
+import trio
 
+from flux.clients.health import Health, Probe, Standing
 from flux.clients.outcome_log import OutcomeLog
+from flux.clients.probing import Prober, Route, Watch, probe_all, status_of
 from flux.clients.target import Address, Auth, HostPort, Target, Tls
+from flux.clients.target_choice import TargetChoice
+from flux.clients.targets import WeightedTarget, check_targets
 from flux.clients.work import Limits, OnLate, Work
 from flux.config.problems import Violation
 from flux.config.rules import above, at_least
 from flux.errors import FluxError, UsageError
-from flux.flows.actions import Identity
+from flux.flows.actions import Flow, Identity
 from flux.flows.check import check_flow
 from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions, Success
 from flux.flows.script_file import ScriptFile
 from flux.flows.step import OnFailure, Step
+from flux.flows.weighted import WeightedFlow, check_flows, compile_flows
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, Schema
-from flux.stage import Context, Inbox, Outbox
+from flux.stage import Context, Inbox, Outbox, Run
 from flux.units import Duration
 from flux.workers.keys import ONE, OnWorkerLoss, Processes
 
@@ -52,13 +59,22 @@ get = "/health"
 expect = { status = 200 }
 """
 
-    target: Target
+    target: Target | None = None
     """The server under test, as in "http://127.0.0.1:8080/api"; "demo" starts the bundled gateway
     on a free port and stops it with the run."""
+    targets: tuple[WeightedTarget, ...] = ()
+    """Several servers with weights, as [[stage.targets]] tables, in place of `target`: every
+    session goes to one of them."""
+    health: Health | None = None
+    """How targets are asked whether they are healthy, as a [stage.health] table; sessions go only
+    to those that are. Without it nobody asks, and all of them are."""
     step: tuple[Step, ...] = ()
     """The flow, as [[stage.step]] tables in order."""
-    flow: ScriptFile | None = None
+    script: ScriptFile | None = None
     """A userflux YAML script whose steps are the flow, in place of `step`."""
+    flow: tuple[WeightedFlow, ...] = ()
+    """Several flows with weights, as [[stage.flow]] tables, in place of `step`: every session runs
+    one of them."""
     client: ClientName | None = None
     """"wire" is fast and speaks HTTP/1.1; "httpx" is slow and also speaks HTTP/2 and through
     proxies. When absent: "wire", unless the keys below ask for what only "httpx" has."""
@@ -85,7 +101,7 @@ expect = { status = 200 }
     max_lag: Duration | None = None
     """An arrival that could not start this long after it was due is dropped; never if absent."""
     max_connections: Annotated[int, at_least(1)] | None = None
-    """Connections open at once; as many as sessions need when absent."""
+    """Connections open at once to each target; as many as sessions need when absent."""
     auth: Auth | None = None
     """Authorization of every request: { bearer = "${API_TOKEN}" }."""
     tls: Tls = Tls()  # noqa: RUF009  # immutable
@@ -109,13 +125,21 @@ expect = { status = 200 }
 
     def check(self) -> Iterator[Exception]:
         """Rules about fields taken together."""
-        if bool(self.step) == (self.flow is not None):
+        if (self.target is not None) == bool(self.targets):
             yield Violation(
-                "needs either [[stage.step]] tables or flow",
+                "needs either target or [[stage.targets]] tables",
+                hint='write target = "http://127.0.0.1:8080"',
+            )
+        yield from check_targets(self.targets)
+        if [bool(self.step), self.script is not None, bool(self.flow)].count(True) != 1:
+            yield Violation(
+                "needs one of [[stage.step]] tables, script, and [[stage.flow]] tables",
                 hint='the shortest flow is step = [{ get = "/" }]',
             )
         elif self.step:
             yield from check_flow(self.step, self._options())
+        else:
+            yield from check_flows(self.flow, self._options())
         yield from self._check_client()
         try:
             self.tls.context()
@@ -128,6 +152,8 @@ expect = { status = 200 }
             yield Violation('needs client = "httpx"', key=key)
         if self.client != "wire" and self._is_httpx() and self.connect_to is not None:
             yield Violation('needs client = "wire"', key="connect_to")
+        if self.health is not None and self.proxy is not None:
+            yield Violation("cannot stand beside proxy: probes go to the targets", key="health")
 
     def _is_httpx(self) -> bool:
         return self.client == "httpx" or bool(self._only_httpx())
@@ -140,18 +166,41 @@ expect = { status = 200 }
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The flow's steps, wherever they are written."""
-        return self.flow.steps if self.flow is not None else self.step
+        """The steps of the flow, or of all flows, wherever they are written."""
+        if self.flow:
+            return tuple(step for flow in self.flow for step in flow.steps)
+        return self.script.steps if self.script is not None else self.step
 
     @property
     def step_names(self) -> tuple[str, ...]:
-        """Names of the flow's steps."""
+        """Names of the steps; of several flows, each with the name of its flow."""
+        if self.flow:
+            return tuple(name for flow in self.flow for name in flow.step_names)
         return tuple(step.title for step in self.steps)
 
     @property
     def requests(self) -> tuple[tuple[str, str], ...]:
-        """Method and URL of each step, placeholders unfilled."""
-        return tuple((step.method, self.target.url + step.path) for step in self.steps)
+        """Method and path of each step, placeholders unfilled."""
+        return tuple((step.method, step.path) for step in self.steps)
+
+    @property
+    def all_targets(self) -> tuple[WeightedTarget, ...]:
+        """The targets, however they are written."""
+        return self.targets if self.target is None else (WeightedTarget(url=self.target),)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """What rows and reports call the targets."""
+        return tuple(target.title for target in self.all_targets)
+
+    @property
+    def target_urls(self) -> tuple[str, ...]:
+        """What stands before the paths of the targets' requests."""
+        return tuple(target.url.url for target in self.all_targets)
+
+    @property
+    def _is_demo(self) -> bool:
+        return any(target.url.is_demo for target in self.all_targets)
 
     def _options(self, shards: int = 1) -> FlowOptions:
         return FlowOptions(
@@ -172,21 +221,32 @@ expect = { status = 200 }
         encoded = base64.b64encode((self.auth.basic or "").encode()).decode()
         return {"authorization": f"Basic {encoded}"}
 
-    def prepare(self) -> None:
-        """Import the client before the clock starts, so that the first session is not late."""
+    async def prepare(self) -> list[Probe] | None:
+        """Import the client and ask how the targets are, so that the first session is not late."""
         importlib.import_module(
             "flux.clients.httpx_client" if self._is_httpx() else "flux.clients.wire"
         )
+        if self.health is None or self._is_demo:
+            return None
+        return await probe_all(self._probers(self.health))
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Drive every session that is due with the chosen client."""
-        if self.target.is_demo:
+        if self._is_demo:
             raise UsageError('target "demo" is started by flux run; here a URL is needed')
         run = context.run
         try:
-            flow = compile_flow(self.steps, seed=run.seed, defaults=self._options(run.shard.count))
+            flow = self._compiled(run)
         except Violation as error:
             raise FluxError(f"stage {context.stage!r}: {error.rule}", hint=error.hint) from error
+        choice = TargetChoice(
+            [target.weight for target in self.all_targets],
+            seed=run.seed,
+            shards=run.shard.count,
+            on_unhealthy=self.health.on_unhealthy if self.health else "others",
+            rest_ns=self.health.interval if self.health else 0,
+        )
+        has_choice = len(self.all_targets) > 1 or self.health is not None
         work = Work(
             context=context,
             inbox=inbox,
@@ -195,21 +255,54 @@ expect = { status = 200 }
             limits=Limits(self.max_in_flight, self.on_late, self.max_lag),
             log=OutcomeLog(outbox),
             habits=context.habits,
+            choice=choice if has_choice else None,
         )
-        if self._is_httpx():
-            await self._drive_httpx(work)
-        else:
-            await self._drive_wire(work)
+        async with self._watching(context, choice):
+            if self._is_httpx():
+                await self._drive_httpx(work)
+            else:
+                await self._drive_wire(work)
+
+    @asynccontextmanager
+    async def _watching(self, context: Context, choice: TargetChoice) -> AsyncIterator[None]:
+        """Meanwhile the choice is told how the targets are, which everybody may ask."""
+        names = context.targets[context.first_target :] or self.target_names
+        health = self.health
+        rise, fall = (health.rise, health.fall) if health else (1, 1)
+        standings = [Standing(name, rise, fall) for _, name in zip(self.all_targets, names)]
+        context.report_status("targets", partial(status_of, standings, choice))
+        if health is None:
+            yield
+            return
+        probers = self._probers(health)
+        watch = Watch(probers, standings, choice, health.interval, context.run)
+        watch.begin(context.prepared or await probe_all(probers))
+        async with trio.open_nursery() as watching:
+            watching.start_soon(watch.keep)
+            yield
+            watching.cancel_scope.cancel()
+
+    def _probers(self, health: Health) -> list[Prober]:
+        route = Route(
+            context=self.tls.context(),
+            server_name=self.tls.server_name,
+            connect_to=self.connect_to,
+            unix_socket=str(self.unix_socket) if self.unix_socket else None,
+            source_address=self.source_address,
+        )
+        return [Prober(target.url, health, route) for target in self.all_targets]
+
+    def _compiled(self, run: Run) -> Flow:
+        options = self._options(run.shard.count)
+        if self.flow:
+            return compile_flows(self.flow, seed=run.seed, shared=options)
+        return compile_flow(self.steps, seed=run.seed, defaults=options)
 
     async def _drive_wire(self, work: Work) -> None:
         from flux.clients.wire import WireSettings, drive
 
         connect_to = self.connect_to
-        settings = WireSettings(
-            scheme=self.target.scheme,
-            host=self.target.host,
-            port=self.target.port,
-            base_path=self.target.base_path,
+        common = WireSettings(
             unix_socket=str(self.unix_socket) if self.unix_socket else None,
             connect_to=(connect_to.host, connect_to.port) if connect_to else None,
             source_address=self.source_address.text if self.source_address else None,
@@ -217,14 +310,24 @@ expect = { status = 200 }
             max_connections=self.max_connections,
             max_redirects=self.redirects,
         )
-        await drive(work, settings)
+        targets = [
+            attrs.evolve(
+                common,
+                scheme=target.url.scheme,
+                host=target.url.host,
+                port=target.url.port,
+                base_path=target.url.base_path,
+            )
+            for target in self.all_targets
+        ]
+        await drive(work, *targets)
 
     async def _drive_httpx(self, work: Work) -> None:
         from flux.clients.httpx_client import HttpxSettings, open_pool
         from flux.clients.tasks import drive
 
         settings = HttpxSettings(
-            base_url=self.target.url,
+            base_urls=self.target_urls,
             verify=self.tls.context(("h2", "http/1.1") if self.http2 else ("http/1.1",)),
             server_name=self.tls.server_name,
             http2=self.http2,

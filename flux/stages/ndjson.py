@@ -34,6 +34,8 @@ class Ndjson:
             context.steps,
             context.run.started_at,
             requests=context.requests,
+            targets=context.targets,
+            target_urls=context.target_urls,
             basis=self.basis,
         )
         await write_row_file(context, inbox, self.path, row_format)

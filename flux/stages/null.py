@@ -69,7 +69,7 @@ class Null:
 
     @property
     def requests(self) -> tuple[tuple[str, str], ...]:
-        """Method and URL of its one step."""
+        """Method and path of its one step."""
         return (("GET", "null:"),)
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:

@@ -58,10 +58,16 @@ class Stdout:
         if self.format == "interval":
             await _write_intervals(inbox)
         elif self.format == "csv":
-            await write_rows(inbox, csv_format(steps, started_at), _write)
+            csv = csv_format(steps, started_at, targets=context.targets)
+            await write_rows(inbox, csv, _write)
         else:
             row_format = ndjson_format(
-                steps, started_at, requests=context.requests, basis=self.basis
+                steps,
+                started_at,
+                requests=context.requests,
+                targets=context.targets,
+                target_urls=context.target_urls,
+                basis=self.basis,
             )
             await write_rows(inbox, row_format, _write)
 

@@ -12,6 +12,7 @@ import trio
 from flux.clock import LiveClock
 from flux.errors import FluxError, UsageError
 from flux.graph import Node
+from flux.parts import Parts
 from flux.pipeline import Pipeline
 from flux.schemas import SAME
 from flux.stage import Run, Shard
@@ -65,6 +66,8 @@ class Work:
     """Only what is above the executor, and the executor, whose limits are the worker's."""
     first_step: int
     """Number of the executor's first step in the whole run."""
+    first_target: int
+    """Number of its first target."""
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -152,7 +155,7 @@ def share_of(stage: Any, index: int, count: int) -> Any:
     return attrs.evolve(stage, **changed)
 
 
-def work_of(pipeline: Pipeline, executor: Node, first_step: int, index: int, count: int) -> Work:
+def work_of(pipeline: Pipeline, executor: Node, index: int, count: int) -> Work:
     """What worker `index` of `count` runs of a pipeline's executor."""
     names = _needed(pipeline, executor)
     nodes = [
@@ -161,7 +164,12 @@ def work_of(pipeline: Pipeline, executor: Node, first_step: int, index: int, cou
         if node.name in names
     ]
     document = attrs.evolve(pipeline.document, values={}, origins={})
-    return Work(attrs.evolve(pipeline, nodes=tuple(nodes), document=document), first_step)
+    parts = Parts.of(pipeline)
+    return Work(
+        attrs.evolve(pipeline, nodes=tuple(nodes), document=document),
+        parts.first_steps[executor.name],
+        parts.first_targets[executor.name],
+    )
 
 
 def _with_own_schemas(pipeline: Pipeline) -> Pipeline:

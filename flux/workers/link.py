@@ -48,6 +48,10 @@ class Kind(enum.IntEnum):
     """From the worker: (text, hint) of what went wrong."""
     END = 12
     """From the worker: the CPU time that it took, seconds. Nothing follows."""
+    MARKS = 13
+    """From the worker: a list of `Mark`."""
+    STATUS = 14
+    """From the worker: what its executor tells of itself, by what it is."""
 
 
 @attrs.frozen

@@ -82,6 +82,7 @@ def _rows(
 ) -> Rows:
     rows = OUTCOME.empty(len(seq))
     rows["seq"], rows["session"], rows["step"] = seq, session, -1
+    rows["target"] = -1
     rows["due_ns"], rows["start_ns"], rows["end_ns"] = due_ns, end_ns, end_ns
     rows["error"], rows["flags"] = ErrorCode.LOST, flags
     return read_only(rows)

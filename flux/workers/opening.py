@@ -36,19 +36,9 @@ async def open_workers(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
 
 @asynccontextmanager
 async def _open_pool(pipeline: Pipeline, executor: Node, count: int) -> AsyncIterator[WorkerPool]:
-    first_step = _first_step(pipeline, executor)
-    works = [work_of(pipeline, executor, first_step, index, count) for index in range(count)]
+    works = [work_of(pipeline, executor, index, count) for index in range(count)]
     async with open_processes([Job.of(work) for work in works]) as workers:
         yield WorkerPool(executor.stage, workers, works[0].pipeline)
-
-
-def _first_step(pipeline: Pipeline, executor: Node) -> int:
-    first_step = 0
-    for node in pipeline.executors:
-        if node.name == executor.name:
-            break
-        first_step += len(getattr(node.stage, "step_names", (node.name,)))
-    return first_step
 
 
 def _with_pool(pipeline: Pipeline, executor: Node, pool: WorkerPool) -> Pipeline:

@@ -6,6 +6,7 @@ arrival of its share becomes a row, and the run has a finding that names it.
 
 import logging
 import time
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
@@ -56,6 +57,18 @@ class WorkerPool:
         requests: tuple[tuple[str, str], ...] = getattr(self.executor, "requests", ())
         return requests
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The executor's."""
+        names: tuple[str, ...] = getattr(self.executor, "target_names", ())
+        return names or tuple(node.name for node in self.pipeline.executors)
+
+    @property
+    def target_urls(self) -> tuple[str, ...]:
+        """The executor's."""
+        urls: tuple[str, ...] = getattr(self.executor, "target_urls", ())
+        return urls
+
     async def produce(self, context: Context, outbox: Outbox) -> None:
         """Send what the workers send until all of them have ended.
 
@@ -97,6 +110,7 @@ class _PoolRun:
         self._steering = Steering([Change.of(self._run.control, -1)])
         self._stopped_ns: int | None = None
         self._failures: list[FluxError] = []
+        self._status: dict[str, Any] = {}
         count = len(pool.workers)
         shards = [shard_of(self._run.shard, worker.number, count) for worker in pool.workers]
         shares = [Share(pool.pipeline, self._run, shard, self._steering) for shard in shards]
@@ -183,11 +197,34 @@ class _PoolRun:
         if frame.kind is Kind.LOG:
             for level, text in frame.value:
                 self._run.log.log(level, "worker %d: %s", member.worker.number, text)
+        elif frame.kind is Kind.MARKS:
+            if member is self._speaker:
+                self._run.marks.extend(frame.value)
+        elif frame.kind is Kind.STATUS:
+            if member is self._speaker:
+                self._take_status(frame.value)
         elif frame.kind is Kind.STOPPED:
             self._run.control.stop()
         elif frame.kind is Kind.FAILED:
             text, hint = frame.value
             self._failures.append(FluxError(f"{member.worker.name}: {text}", hint=hint))
+
+    @property
+    def _speaker(self) -> _Member | None:
+        """The worker whose marks and status stand for those of all: the first that lives.
+
+        What workers note they note each for itself, as that a target is not healthy any more, and
+        the run shall have it once. The log has it from all of them.
+        """
+        return next((member for member in self._members if not member.fate), None)
+
+    def _take_status(self, status: dict[str, Any]) -> None:
+        for what in status.keys() - self._status.keys():
+            self._context.report_status(what, partial(self._told, what))
+        self._status = status
+
+    def _told(self, what: str) -> Any:
+        return self._status.get(what)
 
     async def _note_loss(self, member: _Member) -> None:
         member.died_ns = self._run.clock.now_ns()

@@ -10,7 +10,8 @@ import os
 import socket
 import time
 from collections import deque
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import attrs
 import trio
@@ -54,7 +55,7 @@ async def _work(link: Link) -> None:
     job: Job = frame.value
     try:
         work = job.read()
-        prepare_stages(work.pipeline)
+        prepared = await prepare_stages(work.pipeline)
     except Exception as error:  # noqa: BLE001  # importing a plug-in may raise anything: the parent names it
         await _tell_failure(link, error)
         return
@@ -64,12 +65,12 @@ async def _work(link: Link) -> None:
     await link.send(Kind.READY)
     frame = await link.receive()
     if frame is not None:
-        await _run(link, work, frame.value)
+        await _run(link, work, frame.value, prepared)
 
 
-async def _run(link: Link, work: Work, order: Order) -> None:
+async def _run(link: Link, work: Work, order: Order, prepared: Mapping[str, Any]) -> None:
     cpu_s = time.process_time()
-    control, lines = SteeredControl(), _Lines()
+    control, lines, news = SteeredControl(), _Lines(), _News()
     control.add(order.change)
     run = Run(
         name=order.name,
@@ -83,13 +84,15 @@ async def _run(link: Link, work: Work, order: Order) -> None:
         shard=order.shard,
         log=_logger(lines, order.log_level),
     )
-    report = Report(link, lines, work.first_step)
+    report = Report(link, lines, news, work.first_step, work.first_target)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_tell_stop, link, control, told := trio.Event())
         nursery.start_soon(_obey, link, control, told)
-        result = await run_pipeline(_with_report(work.pipeline, report), run)
+        pipeline = _with_report(work.pipeline, report)
+        result = await run_pipeline(pipeline, run, prepared=prepared)
         nursery.cancel_scope.cancel()
     await lines.send(link)
+    await news.send_marks(link, run)
     await _tell_end(link, result, time.process_time() - cpu_s)
 
 
@@ -155,6 +158,28 @@ class _Lines(logging.Handler):
             await link.send(Kind.LOG, lines)
 
 
+@attrs.define
+class _News:
+    """What a worker notes in its own run, as far as it was not sent yet."""
+
+    _sent_marks: int = 0
+    _status: dict[str, Any] = attrs.field(factory=dict)
+
+    async def send_marks(self, link: Link, run: Run) -> None:
+        """Send what was marked since the last time."""
+        marks = run.marks[self._sent_marks :]
+        if marks:
+            self._sent_marks += len(marks)
+            await link.send(Kind.MARKS, marks)
+
+    async def send_status(self, link: Link, run: Run) -> None:
+        """Send what the stages tell of themselves, if it has changed."""
+        status = {what: told for stage in run.status().values() for what, told in stage.items()}
+        if status != self._status:
+            self._status = status
+            await link.send(Kind.STATUS, status)
+
+
 def _logger(lines: _Lines, level: int) -> logging.Logger:
     log = logging.getLogger("flux")
     log.setLevel(level)
@@ -165,14 +190,17 @@ def _logger(lines: _Lines, level: int) -> logging.Logger:
 
 @attrs.frozen
 class Report:
-    """The sink of a worker: its rows, and once a tick its count of arrivals and its log."""
+    """The sink of a worker: its rows, and once a tick its count of arrivals and whatever is new."""
 
     accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
 
     link: Link
     lines: _Lines
+    news: _News
     first_step: int
     """Number of the worker's first step in the whole run."""
+    first_target: int
+    """Number of its first target."""
 
     async def consume(self, context: Context, inbox: Inbox) -> None:
         """Send until the inbox ends."""
@@ -190,11 +218,14 @@ class Report:
             with trio.CancelScope(shield=True):  # half a frame would make the next one unreadable
                 await self.link.send_planned(run.planned())
                 await self.lines.send(self.link)
+                await self.news.send_marks(self.link, run)
+                await self.news.send_status(self.link, run)
 
     def _renumbered(self, rows: Rows) -> Rows:
-        """The rows with their steps numbered as in the whole run."""
-        if not self.first_step:
+        """The rows with their steps and targets numbered as in the whole run."""
+        if not self.first_step and not self.first_target:
             return rows
         rows = rows.copy()
-        rows["step"][rows["step"] >= 0] += self.first_step
+        for name, first in (("step", self.first_step), ("target", self.first_target)):
+            rows[name][rows[name] >= 0] += first
         return rows

@@ -94,7 +94,7 @@ async def _run(text: str) -> dict[str, float]:
         file = pathlib.Path(folder) / "users.toml"
         file.write_text(text)
         pipeline = load(file, environment={})
-    prepare_stages(pipeline)
+    prepared = await prepare_stages(pipeline)
     run = Run(
         name="users",
         seed=7,
@@ -105,7 +105,7 @@ async def _run(text: str) -> dict[str, float]:
         clock=LiveClock(trio.current_time() + 0.1),
     )
     cpu_s, wall_s = time.process_time(), time.perf_counter()
-    result = await run_pipeline(pipeline, run)
+    result = await run_pipeline(pipeline, run, prepared=prepared)
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
     if result.summary is None or result.failures:
         raise SystemExit(f"the run failed: {result.failures}")

@@ -77,7 +77,7 @@ def plan_of(method: str = "GET", target: bytes = b"/", **wants: bool) -> Request
 
 def settings_of(port: int, **more: object) -> HttpxSettings:
     url = f"http://127.0.0.1:{port}/base"
-    return HttpxSettings(**{"base_url": url, "verify": ssl.create_default_context(), **more})  # type: ignore[arg-type]  # keywords of a test
+    return HttpxSettings(**{"base_urls": (url,), "verify": ssl.create_default_context(), **more})  # type: ignore[arg-type]  # keywords of a test
 
 
 async def exchange_once(settings: HttpxSettings, plan: RequestPlan) -> Exchange:
@@ -112,7 +112,8 @@ async def test_notes_the_times_in_order() -> None:
     assert first.status == second.status == 200
     assert first.opened_connection
     assert first.connect_ns > 0
-    assert began_ns < first.first_byte_ns < second.first_byte_ns
+    assert began_ns < first.first_byte_ns <= first.end_ns
+    assert first.end_ns < second.first_byte_ns <= second.end_ns < clock.now_ns()
     assert not second.opened_connection
     assert second.connect_ns == 0
     assert first.bytes_in == 2
@@ -182,7 +183,7 @@ async def test_a_port_where_nobody_listens_is_refused() -> None:
 
 
 async def test_a_name_that_does_not_resolve_is_dns() -> None:
-    settings = settings_of(1, base_url="http://does-not-exist.invalid")
+    settings = settings_of(1, base_urls=("http://does-not-exist.invalid",))
     exchange = await exchange_once(settings, plan_of())
     assert exchange.error is ErrorCode.DNS
 
@@ -203,8 +204,8 @@ async def test_verifies_certificates(
     server, client = certificates
     async with serving(OK, tls=server) as (port, _):
         url = f"https://127.0.0.1:{port}"
-        trusted = await exchange_once(settings_of(port, base_url=url, verify=client), plan_of())
-        distrusted = await exchange_once(settings_of(port, base_url=url), plan_of())
+        trusted = await exchange_once(settings_of(port, base_urls=(url,), verify=client), plan_of())
+        distrusted = await exchange_once(settings_of(port, base_urls=(url,)), plan_of())
     assert (trusted.status, trusted.error) == (200, ErrorCode.NONE)
     assert trusted.tls_ns > 0
     assert (distrusted.status, distrusted.error) == (0, ErrorCode.TLS)

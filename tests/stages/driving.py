@@ -69,7 +69,7 @@ def demand_of(source: Any, context: Context, level: float) -> Iterator[Rows]:
 
 def arrivals_at(*due_s: float) -> Rows:
     """ARRIVAL rows, numbered from 0."""
-    return ARRIVAL.rows((seq, round(time_s * SECOND), 0) for seq, time_s in enumerate(due_s))
+    return ARRIVAL.rows((seq, round(time_s * SECOND)) for seq, time_s in enumerate(due_s))
 
 
 def users_for(duration_s: float, count: int) -> Rows:

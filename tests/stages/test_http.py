@@ -75,14 +75,14 @@ def headers_of(request: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (STEP, "target is required"),
+        (STEP, "needs either target or [[stage.targets]] tables"),
         (STEP + 'target = "127.0.0.1:8080"', "target must be a URL"),
         (STEP + 'target = "ftp://127.0.0.1"', "target must be a URL"),
         (STEP + 'target = "http://127.0.0.1/?a=1"', "target must have no query and no fragment"),
         (STEP + 'target = "http://a:b@127.0.0.1"', "target must have no user and password"),
         (STEP + 'target = "http://127.0.0.1:99999"', "target must be a URL"),
-        (URL, "needs either [[stage.step]] tables or flow"),
-        (URL + "step = []", "needs either [[stage.step]] tables or flow"),
+        (URL, "needs one of [[stage.step]] tables, script, and"),
+        (URL + "step = []", "needs one of [[stage.step]] tables, script, and"),
         (URL + STEP + 'client = "wire"\nhttp2 = true', 'http2 needs client = "httpx"'),
         (URL + STEP + 'client = "wire"\nproxy = "http://127.0.0.1:3"', "proxy needs client"),
         (URL + STEP + 'client = "httpx"\nconnect_to = "127.0.0.1:1"', "connect_to needs client"),
@@ -98,7 +98,7 @@ def headers_of(request: str) -> dict[str, str]:
         (URL + STEP + 'source_address = "localhost"', "source_address must be an IP address"),
         (URL + STEP + "redirects = -1", "redirects must be at least 0"),
         (URL + STEP + 'timeout = "0s"', "timeout must be greater than 0"),
-        (URL + 'flow = "none.yml"', "flow cannot be used"),
+        (URL + 'script = "none.yml"', "script cannot be used"),
         (URL + 'step = [{ get = "/{{who}}" }]', "step.0"),
     ],
 )
@@ -204,7 +204,7 @@ async def test_a_userflux_script_gives_the_steps_but_not_the_target(tmp_path: pa
         " request: { method: POST, path: /one } }\n"
     )
     async with serving() as (url, requests):
-        rows = await outcomes(f'success = "userflux"\nflow = "{script}"', url)
+        rows = await outcomes(f'success = "userflux"\nscript = "{script}"', url)
     assert rows["error"].tolist() == [ErrorCode.NONE]
     assert re.search(r'^POST /one .*\{"user": ?"[A-Za-z0-9]{10}"\}$', requests[0], re.DOTALL)
 
@@ -233,4 +233,5 @@ async def test_nobody_there_is_a_row_and_not_an_exception(client: str) -> None:
 def test_the_sample_asks_the_demo_gateway_how_it_is() -> None:
     stage = load_sample("http")
     assert stage.target.is_demo
-    assert stage.requests == (("GET", "demo/health"),)
+    assert stage.requests == (("GET", "/health"),)
+    assert (stage.target_names, stage.target_urls) == (("demo",), ("demo",))

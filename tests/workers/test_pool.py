@@ -62,7 +62,7 @@ async def plan_of(pipeline: Pipeline) -> list[tuple[int, int]]:
     batches: list[Rows] = []
     plan = partial(make_plan, pipeline, seed=3, take=batches.append)
     await trio.to_thread.run_sync(plan)  # it has a loop of its own
-    return [(seq, due_ns) for batch in batches for seq, due_ns, _ in batch.tolist()]
+    return [one for batch in batches for one in batch.tolist()]
 
 
 def planned_in(rows: Rows) -> list[tuple[int, int]]:

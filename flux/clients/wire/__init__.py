@@ -1,7 +1,7 @@
 """The wire client: HTTP/1.1 at the speed of clients written in C.
 
     drive         the seam: a `Work` is done
-    settings      where the target is and how to connect
+    settings      where a target is and how to connect
     loop          rounds of waiting and handling, and the theory of operation
     sessions      what sessions ask for, done
     models        when sessions start

@@ -10,14 +10,20 @@ from flux.clients.work import Work
 from flux.control import cancelled_by
 
 
-async def drive(work: Work, settings: WireSettings) -> None:
-    """Run every session that is due, and return when all of them have ended."""
+async def drive(work: Work, *targets: WireSettings) -> None:
+    """Run every session that is due, and return when all of them have ended.
+
+    Args:
+        work: what is to be done.
+        targets: at least one; of several, `work.choice` picks a session's. What is not about where
+            a target is, they have in common.
+    """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(work.log.keep_flushing)
         loop = Loop(work.context.run.clock)
         dispatched = trio.Event()
         try:
-            sessions = Sessions(work, settings, loop, nursery)
+            sessions = Sessions(work, targets, loop, nursery)
             try:
                 model = sessions.model
                 work.context.report_gauge(lambda: model.running)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import trio
 
 from flux.clients.wire.deadlines import NEVER_NS
-from flux.clients.wire.visit import Visit
+from flux.clients.wire.visit import Home, Visit
 from flux.clients.work import Work
 from flux.schemas import Flag, Rows
 
@@ -70,6 +70,7 @@ class OpenModel:
     def __init__(self, sessions: "Sessions", work: Work) -> None:
         self._sessions = sessions
         self._log = work.log
+        self._homes, self._choice = sessions.homes, work.choice
         self._most = work.limits.max_in_flight
         self._drops = work.limits.on_late == "drop"
         self._max_lag_ns = work.limits.max_lag_ns
@@ -115,7 +116,7 @@ class OpenModel:
             if self._max_lag_ns is not None and now_ns > due_ns + self._max_lag_ns:
                 self._drop(now_ns)
             elif self.running < self._most:
-                self._start(due_ns)
+                self._start(due_ns, now_ns)
             elif self._drops:
                 self._drop(now_ns)
             else:
@@ -129,16 +130,30 @@ class OpenModel:
         limit_ns = self._dues[self._index] + slack_ns
         return self._dues[bisect_right(self._dues, limit_ns, self._index) - 1]
 
-    def _start(self, due_ns: int) -> None:
-        visit = Visit(self._take())
+    def _start(self, due_ns: int, now_ns: int) -> None:
+        # Whatever was due while there was no place has waited for one, if only behind others.
+        flags = _HELD if due_ns <= self._blocked_ns else 0
+        self._begin(self._take(), due_ns, now_ns, flags)
+
+    def _begin(self, seq: int, due_ns: int, now_ns: int, flags: int) -> None:
+        """Start a session that has a place, if there is a target for it."""
+        home = self._homes[0]
+        if self._choice is not None:
+            target = self._choice.pick(seq)
+            home = self._homes[target]
+            if target < 0:
+                home = self._homes[~target]
+                self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.WITHHELD, home.number)
+                return
+        actions = self._sessions.begin(seq, seq)
+        self._sessions.start(self._enter(seq, home), seq, actions, due_ns, flags)
+
+    def _enter(self, number: int, home: Home) -> Visit:
+        """Somebody takes a place."""
+        visit = Visit(number, home)
         self.running += 1
         self.live.add(visit)
-        # Whatever was due while there was no place has waited for one, if only behind others.
-        self._begin(visit, due_ns, _HELD if due_ns <= self._blocked_ns else 0)
-
-    def _begin(self, visit: Visit, due_ns: int, flags: int) -> None:
-        number = visit.user
-        self._sessions.start(visit, number, self._sessions.begin(number, number), due_ns, flags)
+        return visit
 
     def _take(self) -> int:
         seq = self._seqs[self._index]

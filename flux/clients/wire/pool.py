@@ -53,10 +53,8 @@ class Pool:
         self._session: ssl.SSLSession | None = None
         if origin.is_secure:
             self._context = sessions.ssl_context()
-            # An origin reached by a redirect has its own name; the override is for the target.
-            override = (
-                sessions.settings.tls.server_name if origin == sessions.settings.origin else None
-            )
+            # An origin reached by a redirect has its own name; the override is for targets.
+            override = sessions.settings.tls.server_name if sessions.is_target(origin) else None
             self._server_name = override or origin.host
 
     # Requests

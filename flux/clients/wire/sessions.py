@@ -4,6 +4,7 @@
 """
 
 import ssl
+from collections.abc import Sequence
 
 import trio
 
@@ -20,7 +21,7 @@ from flux.clients.wire.resolve import Resolver
 from flux.clients.wire.response import ResponseReader
 from flux.clients.wire.settings import Origin, WireSettings
 from flux.clients.wire.user_models import ClosedModel, VisitorsModel
-from flux.clients.wire.visit import Visit
+from flux.clients.wire.visit import Home, Visit
 from flux.clients.work import Work
 from flux.flows.actions import Action, End, Pause, Result, Send, Session
 from flux.schemas import ROSTER, ErrorCode, Flag
@@ -41,23 +42,30 @@ class Sessions:
     """All sessions of a run, the model that starts them, and the pools that carry them."""
 
     def __init__(
-        self, work: Work, settings: WireSettings, loop: Loop, nursery: trio.Nursery
+        self, work: Work, targets: Sequence[WireSettings], loop: Loop, nursery: trio.Nursery
     ) -> None:
-        self.settings = settings
+        self.settings = settings = targets[0]
+        self._targets = {target.origin: target for target in reversed(targets)}
         self.loop = loop
         self.resolver = Resolver(nursery, settings.resolve_ttl_s)
         self._origin_ns = loop.origin_ns
         self._log_row = work.log.record
         self.begin = work.flow.begin
         """What a session of the open model does, by its number and user."""
-        self._steps = [
-            Step(plan, settings.origin.authority, settings.base_path, work.context.first_step)
-            for plan in work.flow.plans
-        ]
         self._context: ssl.SSLContext | None = None
         self._pools: dict[Origin, Pool] = {}
-        self._home = self._pool(settings.origin)
+        self.homes = [
+            self._make_home(work, work.context.first_target + index, target)
+            for index, target in enumerate(targets)
+        ]
         self.model = self._make_model(work)
+
+    def _make_home(self, work: Work, number: int, target: WireSettings) -> Home:
+        steps = tuple(
+            Step(plan, target.origin.authority, target.base_path, work.context.first_step)
+            for plan in work.flow.plans
+        )
+        return Home(number, steps, self._pool(target.origin))
 
     def _make_model(self, work: Work) -> Model:
         if work.schema is not ROSTER:
@@ -100,7 +108,8 @@ class Sessions:
             self._act(visit, visit.advance(None), visit.due_ns)
 
     def _send(self, visit: Visit, send: Send, due_ns: int) -> None:
-        step = self._steps[send.plan.index]
+        home = visit.home
+        step = home.steps[send.plan.index]
         request, visit.body_bytes = step.encode(send.values)
         visit.step = step
         visit.is_in_flight = True
@@ -109,9 +118,9 @@ class Sessions:
         visit.retries = visit.redirects = 0
         visit.request = request
         if visit.jar is not None:
-            self._add_cookies(visit, self._home.origin)
+            self._add_cookies(visit, home.pool.origin)
         visit.start_ns = 0
-        self._home.carry(visit)
+        home.pool.carry(visit)
 
     def complete(self, visit: Visit, head: Head, body: bytes | None, end_ns: int) -> None:
         """Judge a complete response, write its row, and go on with the session."""
@@ -163,6 +172,7 @@ class Sessions:
             bytes_in,
             flags,
             visit.retries,
+            visit.home.number,
         )
 
     # The less common turns of an exchange
@@ -171,7 +181,7 @@ class Sessions:
         """A request has failed: send it again if that is safe and may help, or give it up."""
         if is_stale and not visit.retries and visit.request.startswith(_IDEMPOTENT):
             visit.retries += 1
-            pool = visit.connection.pool if visit.connection else self._home
+            pool = visit.connection.pool if visit.connection else visit.home.pool
             pool.wait(visit, first=True)
             return
         self._fail_now(visit, code)
@@ -189,7 +199,7 @@ class Sessions:
 
     def take_special(self, visit: Visit, status: int, reader: ResponseReader) -> bool:
         """Keep its cookies and follow its redirect; True when the exchange goes on."""
-        pool = visit.connection.pool if visit.connection else self._home
+        pool = visit.connection.pool if visit.connection else visit.home.pool
         cookies = reader.all(b"set-cookie") if self.settings.keeps_cookies else []
         if cookies:
             visit.jar = visit.jar or CookieJar()
@@ -225,10 +235,14 @@ class Sessions:
         pool = self._pools.get(origin)
         if pool is None:
             where: tuple[str, int] | str = (origin.host, origin.port)
-            if origin == self.settings.origin:
-                where = self.settings.unix_socket or self.settings.connect_to or where
+            if target := self._targets.get(origin):
+                where = target.unix_socket or target.connect_to or where
             self._pools[origin] = pool = Pool(self, origin, where)
         return pool
+
+    def is_target(self, origin: Origin) -> bool:
+        """Whether a target is there; else it was reached by a redirect."""
+        return origin in self._targets
 
     def ssl_context(self) -> ssl.SSLContext:
         """The context of all https connections."""
@@ -247,9 +261,9 @@ class Sessions:
         self.model.running = 0
 
     def _abort(self, visit: Visit, now_ns: int) -> None:
-        visit.actions.close()
         if visit.rest_number >= 0:
             return
+        visit.actions.close()
         step, body_bytes = -1, 0
         if not visit.is_in_flight:
             visit.start_ns = now_ns
@@ -273,6 +287,7 @@ class Sessions:
             0,
             visit.flags | _ABORTED,
             visit.retries,
+            visit.home.number,
         )
 
     def close(self) -> None:

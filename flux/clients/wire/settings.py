@@ -1,4 +1,4 @@
-"""How the wire client reaches its target."""
+"""How the wire client reaches a target."""
 
 import attrs
 
@@ -35,7 +35,7 @@ def _ascii(host: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class WireSettings:
-    """The target, and how to connect to it."""
+    """A target, and how to connect to it."""
 
     scheme: str = attrs.field(default="http", validator=attrs.validators.in_(DEFAULT_PORTS))
     """http or https."""

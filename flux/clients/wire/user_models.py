@@ -13,7 +13,7 @@ import trio
 from flux.clients.attendance import Attendance, IterationNumbers
 from flux.clients.wire.deadlines import NEVER_NS
 from flux.clients.wire.models import BURST, MOST_AHEAD, OpenModel
-from flux.clients.wire.visit import Visit
+from flux.clients.wire.visit import Home, Visit
 from flux.clients.work import Work
 from flux.habits import Habits
 from flux.schemas import NOBODY, Flag, Rows
@@ -56,6 +56,7 @@ class Rounds:
         self._is_endless = self.habits.are_endless
         self._keeps_cookies = work.flow.identity == "user"
         self._sessions_of = work.flow.sessions_of
+        self._homes, self._choice, self._log = sessions.homes, work.choice, work.log
         self._sessions = sessions
         self._loop = loop
         self._seed = run.seed
@@ -80,7 +81,40 @@ class Rounds:
             visit.jar = None
         if not visit.is_leaving:
             self.attendance.begin(visit.user, visit.done)
+        if self._choice is not None:
+            target = self._choice.pick(seq)
+            if target < 0:
+                self._withhold(visit, seq, due_ns, flags & _AGAIN, self._homes[~target])
+                return
+            visit.home = self._homes[target]
         self._sessions.start(visit, seq, visit.begin(seq), due_ns, flags)
+
+    def _withhold(self, visit: Visit, seq: int, due_ns: int, again: int, home: Home) -> None:
+        """The iteration has nowhere to go: the user looks again after a rest, or is gone."""
+        now_ns = self._loop.now_ns()
+        flag = Flag.WITHHELD | Flag(again)
+        self._log.record_not_started(seq, visit.user, due_ns, now_ns, flag, home.number)
+        next_ns = self._next_due_ns(visit, now_ns)
+        if next_ns is None or (self.habits.are_arrivals and not again):
+            self.attendance.stop_early(visit.user)
+            self._on_gone(visit, now_ns)
+            return
+        rest_ns = self._choice.rest_ns if self._choice is not None else 0
+        self._rest(visit, max(next_ns, now_ns + rest_ns))
+
+    def _next_due_ns(self, visit: Visit, end_ns: int) -> int | None:
+        return self.habits.next_due_ns(
+            self._seed,
+            visit.user,
+            visit.done,
+            joined_ns=visit.joined_ns,
+            start_ns=visit.began_ns,
+            end_ns=end_ns,
+        )
+
+    def _rest(self, visit: Visit, until_ns: int) -> None:
+        visit.due_ns = until_ns
+        visit.rest_number = self._loop.later(until_ns, self._after_rest, visit)
 
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A user has finished the flow: another one follows after a rest, or it is gone."""
@@ -90,22 +124,14 @@ class Rounds:
         if self._is_endless:
             self._begin(visit, now_ns, now_ns, _AGAIN)
             return
-        due_ns = self.habits.next_due_ns(
-            self._seed,
-            visit.user,
-            visit.done,
-            joined_ns=visit.joined_ns,
-            start_ns=visit.began_ns,
-            end_ns=now_ns,
-        )
+        due_ns = self._next_due_ns(visit, now_ns)
         if due_ns is None:
             self.attendance.stop_early(visit.user)
             self._on_gone(visit, now_ns)
         elif due_ns <= now_ns:
             self._begin(visit, now_ns, due_ns, _AGAIN)
         else:
-            visit.due_ns = due_ns
-            visit.rest_number = self._loop.later(due_ns, self._after_rest, visit)
+            self._rest(visit, due_ns)
 
     def _after_rest(self, visit: Visit, number: int) -> None:
         if visit.rest_number == number:
@@ -125,6 +151,7 @@ class ClosedModel:
     """Users run the flow again and again, from when they join until they leave."""
 
     def __init__(self, sessions: "Sessions", loop: "Loop", work: Work) -> None:
+        self._homes = sessions.homes
         self._changes: deque[tuple[int, int, int]] = deque()
         self._present: dict[int, Visit] = {}
         self._has_ended = False
@@ -175,7 +202,7 @@ class ClosedModel:
         elif number == NOBODY:
             self._rounds.attendance.nobody_joins()
         elif (done := self._rounds.attendance.join(number)) is not None:
-            self._present[number] = visit = Visit(number)
+            self._present[number] = visit = Visit(number, self._homes[0])
             self.live.add(visit)
             self.running += 1
             self._rounds.join(visit, due_ns, done, 0)
@@ -214,10 +241,10 @@ class VisitorsModel(OpenModel):
         self._last_due_ns = 0
         self._rounds = Rounds(sessions, loop, work, on_gone=self._leave_place, is_over=self.is_over)
 
-    def _begin(self, visit: Visit, due_ns: int, flags: int) -> None:
+    def _begin(self, seq: int, due_ns: int, now_ns: int, flags: int) -> None:
         self._last_due_ns = due_ns
-        self._rounds.attendance.join(visit.user)
-        self._rounds.join(visit, due_ns, 0, flags)
+        self._rounds.attendance.join(seq)
+        self._rounds.join(self._enter(seq, self._homes[0]), due_ns, 0, flags)
 
     def _on_last(self) -> None:
         # Later, for the last one has left the queue but is not in yet.

@@ -9,6 +9,19 @@ from flux.flows.actions import Action, Result, Session
 
 if TYPE_CHECKING:
     from flux.clients.wire.connection import Connection
+    from flux.clients.wire.pool import Pool
+
+
+class Home:
+    """A target: what its requests are encoded with, and the connections to it."""
+
+    __slots__ = ("number", "pool", "steps")
+
+    def __init__(self, number: int, steps: "tuple[Step, ...]", pool: "Pool") -> None:
+        self.number = number
+        """Among all targets of the run."""
+        self.steps = steps
+        self.pool = pool
 
 
 class Visit:
@@ -27,6 +40,7 @@ class Visit:
         "due_ns",
         "first_byte_ns",
         "flags",
+        "home",
         "is_in_flight",
         "is_leaving",
         "jar",
@@ -56,8 +70,10 @@ class Visit:
     done: int
     """Of a user: iterations it has begun."""
 
-    def __init__(self, user: int) -> None:
+    def __init__(self, user: int, home: Home) -> None:
         self.user = user
+        self.home = home
+        """The target of its session."""
         self.seq = 0
         self.flags = 0
         self.due_ns = 0

@@ -91,13 +91,13 @@ class Wrk:
 
     def version(self) -> str:
         """As in `debian/4.1.0-3+b2`."""
-        return _first_match(r"^wrk (\S+)", output_of([_path("wrk"), "--version"]))
+        return _first_match(r"^wrk (\S+)", output_of([path_of("wrk"), "--version"]))
 
     def job(self, work: Work) -> Job:
         """Its figures cover exactly `-d`."""
         options = ["-t1", f"-c{work.connections}", f"-d{work.seconds}s", "--timeout", "10s"]
         return Job(
-            command=[_path("wrk"), *options, f"{work.base_url}/health"],
+            command=[path_of("wrk"), *options, f"{work.base_url}/health"],
             read=lambda run, _: parse_wrk(run.stdout),
         )
 
@@ -110,14 +110,14 @@ class Hey:
 
     def version(self) -> str:
         """The version of its package: hey itself has no option that tells."""
-        _path("hey")
+        path_of("hey")
         return output_of(["dpkg-query", "--show", "--showformat", "${Version}", "hey"]).strip()
 
     def job(self, work: Work) -> Job:
         """Its figures cover `-z`."""
         options = ["-z", f"{work.seconds}s", "-c", str(work.connections), "-disable-compression"]
         return Job(
-            command=[_path("hey"), *options, f"{work.base_url}/health"],
+            command=[path_of("hey"), *options, f"{work.base_url}/health"],
             read=lambda run, _: parse_hey(run.stdout),
         )
 
@@ -155,7 +155,7 @@ class K6:
         )
 
     def _path(self) -> str:
-        return _path("k6", self.binaries)
+        return path_of("k6", self.binaries)
 
 
 @attrs.frozen
@@ -185,7 +185,7 @@ class Locust:
         )
 
     def _path(self) -> str:
-        return _path("locust", self.binaries)
+        return path_of("locust", self.binaries)
 
 
 def parse_wrk(text: str) -> Figures:
@@ -240,7 +240,7 @@ def parse_locust(text: str) -> Figures:
     )
 
 
-def _path(name: str, folder: pathlib.Path | None = None) -> str:
+def path_of(name: str, folder: pathlib.Path | None = None) -> str:
     places = str(folder) if folder else f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
     found = shutil.which(name, path=places)
     if found is None:

@@ -291,7 +291,7 @@ def httpx_client_for(url: str, max_redirects: int = 10) -> Client:
 
     async def drive(work: Work) -> None:
         settings = httpx_client.HttpxSettings(
-            base_url=url, verify=ssl.create_default_context(), max_redirects=max_redirects
+            base_urls=(url,), verify=ssl.create_default_context(), max_redirects=max_redirects
         )
         async with httpx_client.open_pool(settings, work.context.run.clock) as pool:
             await tasks.drive(work, pool.open_session)
@@ -336,7 +336,7 @@ async def run(
     if roster:
         into.send_nowait(ROSTER.rows([(round(ms * 1e6), user, by) for ms, user, by in roster]))
     elif dues_ms:
-        into.send_nowait(ARRIVAL.rows([(n, round(ms * 1e6), 0) for n, ms in enumerate(dues_ms)]))
+        into.send_nowait(ARRIVAL.rows([(n, round(ms * 1e6)) for n, ms in enumerate(dues_ms)]))
     if not holds_open:
         into.close()
     work = Work(

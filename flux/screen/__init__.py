@@ -1,0 +1,14 @@
+"""What people see while a run goes on: a live view on a terminal, or a line each interval.
+
+    screen     the two, behind one seam; which of them fits
+    frames     what the view is told, as plain data
+    viewer     the process that draws it
+    drawing    a frame as a picture
+
+The view is drawn by a process of its own: drawing takes milliseconds, which would bend the load if
+they were spent in the process that makes it.
+"""
+
+from flux.screen.screen import Screen, open_screen
+
+__all__ = ["Screen", "open_screen"]
