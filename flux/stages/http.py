@@ -195,8 +195,20 @@ expect = { status = 200 }
         return tuple(target.url.url for target in self.all_targets)
 
     @property
-    def _is_demo(self) -> bool:
+    def is_demo(self) -> bool:
+        """True if a target is the bundled gateway, which is started for the run."""
         return any(target.url.is_demo for target in self.all_targets)
+
+    def with_demo(self, started: Target) -> "Http":
+        """This with the gateway that was started in the place of "demo"."""
+        if self.target is not None:
+            return attrs.evolve(self, target=started)
+        # Names are from before: all that were "demo" have the same URL from now on.
+        targets = (
+            attrs.evolve(one, url=started, name=one.title) if one.url.is_demo else one
+            for one in self.targets
+        )
+        return attrs.evolve(self, targets=tuple(targets))
 
     def _options(self, shards: int = 1) -> FlowOptions:
         return FlowOptions(
@@ -221,13 +233,13 @@ expect = { status = 200 }
         importlib.import_module(
             "flux.clients.httpx_client" if self._is_httpx() else "flux.clients.wire"
         )
-        if self.health is None or self._is_demo:
+        if self.health is None or self.is_demo:
             return None
         return await probe_all(self._probers(self.health))
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Drive every session that is due with the chosen client."""
-        if self._is_demo:
+        if self.is_demo:
             raise UsageError('target "demo" is started by flux run; here a URL is needed')
         run = context.run
         try:
@@ -261,10 +273,9 @@ expect = { status = 200 }
     @asynccontextmanager
     async def _watching(self, context: Context, choice: TargetChoice) -> AsyncIterator[None]:
         """Meanwhile the choice is told how the targets are, which everybody may ask."""
-        names = context.targets[context.first_target :] or self.target_names
         health = self.health
         rise, fall = (health.rise, health.fall) if health else (1, 1)
-        standings = [Standing(name, rise, fall) for _, name in zip(self.all_targets, names)]
+        standings = [Standing(name, rise, fall) for name in self.target_names]
         context.report_status("targets", partial(status_of, standings, choice))
         if health is None:
             yield
