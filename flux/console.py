@@ -35,6 +35,7 @@ def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> s
         *_latency_table(shown),
         "",
         *_facts(summary),
+        *(_field("ended by", run.control.ending.text) if run.control.ending else ()),
         "",
         *_verdict(summary),
     ]

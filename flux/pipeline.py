@@ -18,6 +18,8 @@ from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
 from flux.config.structure import structure
 from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph
+from flux.guards.contacts import check_contacts
+from flux.guards.put_in import with_guards
 from flux.registry import StageEntry, find_stages
 from flux.wiring import Draft, Wiring
 
@@ -90,6 +92,8 @@ class _Compiler:
             return None
         pipeline = Pipeline(settings.name or default_name, settings, nodes, self.document)
         self.problems += check_graph(pipeline)
+        pipeline = with_guards(pipeline)
+        self.problems += check_contacts(pipeline)
         return pipeline
 
     def _read_stages(self) -> list[Draft] | None:

@@ -194,6 +194,8 @@ class ErrorCode(enum.IntEnum):
     """None of the above; the log names the exception once."""
     LOST = 25
     """Lost with the worker process that had it."""
+    NOT_ALLOWED = 26
+    """Nothing was sent: the host is neither loopback nor private, nor in allow_hosts."""
 
     @property
     def text(self) -> str:

@@ -19,6 +19,8 @@ from flux.console import format_progress, format_summary
 from flux.demo import open_demo_targets
 from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
 from flux.errors import ExitCode
+from flux.guards.contacts import resolve_contacts
+from flux.guards.drops import DropWatch
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
@@ -57,8 +59,8 @@ def run(
 
     Results go to a new folder results/result_N. Ctrl-C stops arrivals and lets what is in flight
     finish; a second one gives it up. Exit codes: 0 ok, 1 failure, 2 usage, 78 invalid pipeline,
-    96 the run is invalid (the generator could not keep its plan), 130 interrupted twice, or once
-    before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
+    96 the run is invalid (the generator could not keep its plan), 108 a guard ended it, 130
+    interrupted twice, or once before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
     """
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     return run_loaded(pipeline, results=results, quiet=quiet)
@@ -92,6 +94,7 @@ def run_loaded(pipeline: Pipeline, *, results: pathlib.Path, quiet: bool) -> Exi
             started_at=started_at,
             clock=LiveClock(0.0),
             shard=pipeline.settings.shard.shard if pipeline.settings.shard else Shard(),
+            manners=pipeline.manners,
             folder=folder,
             log=log,
         )
@@ -113,6 +116,7 @@ def run_loaded(pipeline: Pipeline, *, results: pathlib.Path, quiet: bool) -> Exi
 
 
 async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> RunResult:
+    await resolve_contacts(pipeline)
     async with (
         open_demo_targets(pipeline, run.seed) as pipeline,
         open_workers(pipeline) as pipeline,
@@ -127,6 +131,7 @@ async def _run(pipeline: Pipeline, run: Run, observers: Sequence[Observer]) -> R
             clock=LiveClock(trio.current_time() + LEAD_S),
             started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
         )
+        observers = (*observers, DropWatch(run).look)
         return await run_pipeline(pipeline, run, observers=observers, handle_signals=True)
 
 

@@ -1,7 +1,8 @@
 """The general HTTP client, over httpx: HTTP/2, proxies, redirects, everything httpx knows.
 
 Each session has a client of its own, and so its own cookies; all share one connection pool. Times
-come from httpcore's trace events. This is the only module that imports httpx.
+come from httpcore's trace events. Only `guarded_transport` beside it, and
+the breaker's webhook, import httpx.
 """
 
 import socket
@@ -13,11 +14,13 @@ from typing import Any
 import attrs
 import httpx
 
+from flux.clients.guarded_transport import GuardedTransport, NotAllowed, WhenRefused
 from flux.clients.system_errors import BY_ERRNO
 from flux.clients.tasks import Exchange, Exchanger
 from flux.clock import Clock
 from flux.errors import MissingExtra
 from flux.flows.actions import Send
+from flux.guards.hosts import HostRule
 from flux.schemas import ErrorCode
 
 
@@ -37,6 +40,10 @@ class HttpxSettings:
     max_connections: int | None = None
     unix_socket: str | None = None
     source_address: str | None = None
+    hosts: HostRule = HostRule()  # noqa: RUF009  # immutable
+    """Which hosts may be talked to, whether named by the target or by a redirect."""
+    when_refused: WhenRefused = lambda *_: None
+    """Is told of those that may not."""
 
 
 @asynccontextmanager
@@ -47,7 +54,7 @@ async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Poo
             import h2  # noqa: F401  # only to say which extra is missing
         except ImportError:
             raise MissingExtra("http2 = true", extra="http2") from None
-    transport = httpx.AsyncHTTPTransport(
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
         verify=settings.verify,
         http2=settings.http2,
         proxy=settings.proxy,
@@ -57,6 +64,13 @@ async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Poo
         uds=settings.unix_socket,
         local_address=settings.source_address,
     )
+    if settings.unix_socket is None:  # to which everything goes, wherever redirects point
+        transport = GuardedTransport(
+            transport,
+            settings.hosts,
+            settings.when_refused,
+            resolves=settings.proxy is None,
+        )
     async with transport:
         yield Pool(settings, transport, clock)
 
@@ -144,7 +158,7 @@ class _HttpxSession:
 def _leave_out_defaults(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> None:
     """Remove the headers that httpx adds on its own and that nobody asked for."""
     asked = {name.lower() for name, _ in headers}
-    for name in (b"accept-encoding", b"accept"):
+    for name in (b"accept-encoding", b"accept", b"user-agent"):
         if name not in asked:
             del request.headers[name.decode()]
 
@@ -175,6 +189,7 @@ class _Trace:
 
 
 _BY_TYPE: tuple[tuple[type[BaseException], ErrorCode], ...] = (
+    (NotAllowed, ErrorCode.NOT_ALLOWED),
     (ssl.SSLError, ErrorCode.TLS),
     (socket.gaierror, ErrorCode.DNS),
     (httpx.TooManyRedirects, ErrorCode.REDIRECTS),

@@ -7,10 +7,12 @@ import ssl
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, ClassVar, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 
 from flux.clients.outcome_log import OutcomeLog
+from flux.clients.refusing import refuse_host
 from flux.clients.target import Address, Auth, HostPort, Target, Tls
 from flux.clients.work import Limits, OnLate, Work
 from flux.config.problems import Violation
@@ -21,6 +23,8 @@ from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions, Success
 from flux.flows.script_file import ScriptFile
 from flux.flows.step import OnFailure, Step
+from flux.guards.hosts import Contact
+from flux.guards.manners import Manners
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, Schema
 from flux.stage import Context, Inbox, Outbox
 from flux.units import Duration
@@ -148,9 +152,29 @@ expect = { status = 200 }
         """Method and URL of each step, placeholders unfilled."""
         return tuple((step.method, self.target.url + step.path) for step in self.steps)
 
-    def _options(self, shards: int = 1) -> FlowOptions:
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """The hosts that it talks to, wherever they are written."""
+        if self.target.is_demo or self.unix_socket is not None:
+            return ()
+        if self.connect_to is not None:
+            return (Contact(("connect_to",), self.connect_to.host),)
+        if self.proxy is None:
+            return (Contact(("target",), self.target.host),)
+        proxy = urlsplit(self.proxy).hostname or ""
+        return (
+            Contact(("proxy",), proxy),
+            Contact(("target",), self.target.host, by_proxy=True),
+        )
+
+    def _options(self, shards: int = 1, manners: Manners | None = None) -> FlowOptions:
+        own = {name.lower() for name in self.headers}
+        added = {**(manners.headers if manners else {}), **self._authorization()}
         return FlowOptions(
-            headers={**self._authorization(), **self.headers},
+            headers={
+                **{name: text for name, text in added.items() if name.lower() not in own},
+                **self.headers,
+            },
             timeout=self.timeout,
             on_failure=self.on_failure,
             success=self.success,
@@ -178,7 +202,8 @@ expect = { status = 200 }
             raise UsageError('target "demo" is started by flux run; here a URL is needed')
         run = context.run
         try:
-            flow = compile_flow(self.steps, seed=run.seed, defaults=self._options(run.shard.count))
+            options = self._options(run.shard.count, run.manners)
+            flow = compile_flow(self.steps, seed=run.seed, defaults=options)
         except Violation as error:
             raise FluxError(f"stage {context.stage!r}: {error.rule}", hint=error.hint) from error
         work = Work(
@@ -217,6 +242,7 @@ expect = { status = 200 }
         from flux.clients.httpx_client import HttpxSettings, open_pool
         from flux.clients.tasks import drive
 
+        run = work.context.run
         settings = HttpxSettings(
             base_url=self.target.url,
             verify=self.tls.context(("h2", "http/1.1") if self.http2 else ("http/1.1",)),
@@ -227,6 +253,8 @@ expect = { status = 200 }
             max_connections=self.max_connections,
             unix_socket=str(self.unix_socket) if self.unix_socket else None,
             source_address=self.source_address.text if self.source_address else None,
+            hosts=run.manners.hosts,
+            when_refused=partial(refuse_host, run),
         )
-        async with open_pool(settings, work.context.run.clock) as pool:
+        async with open_pool(settings, run.clock) as pool:
             await drive(work, partial(pool.open_session))

@@ -12,6 +12,7 @@ import trio
 from flux.clock import LiveClock
 from flux.errors import FluxError, UsageError
 from flux.graph import Node
+from flux.guards.manners import Manners
 from flux.pipeline import Pipeline
 from flux.schemas import SAME
 from flux.stage import Run, Shard
@@ -88,6 +89,7 @@ class Order:
     log_level: int
     change: Change
     """How the level stands from the beginning."""
+    manners: Manners
 
     @classmethod
     def of(cls, run: Run, shard: Shard, change: Change) -> "Order":
@@ -109,6 +111,7 @@ class Order:
             shard=shard,
             log_level=run.log.getEffectiveLevel(),
             change=change,
+            manners=run.manners,
         )
 
     @property

@@ -173,7 +173,7 @@ class _PoolRun:
             for level, text in frame.value:
                 self._run.log.log(level, "worker %d: %s", member.worker.number, text)
         elif frame.kind is Kind.STOPPED:
-            self._run.control.stop()
+            self._run.control.stop(frame.value)
         elif frame.kind is Kind.FAILED:
             text, hint = frame.value
             self._failures.append(FluxError(f"{member.worker.name}: {text}", hint=hint))

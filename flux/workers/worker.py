@@ -81,6 +81,7 @@ async def _run(link: Link, work: Work, order: Order) -> None:
         clock=order.clock,
         control=control,
         shard=order.shard,
+        manners=order.manners,
         log=_logger(lines, order.log_level),
     )
     report = Report(link, lines, work.first_step)
@@ -121,7 +122,7 @@ async def _tell_stop(link: Link, control: Control, told: trio.Event) -> None:
     await control.stopping.wait()
     if not told.is_set():
         with trio.CancelScope(shield=True):  # half a frame would make the next one unreadable
-            await link.send(Kind.STOPPED)
+            await link.send(Kind.STOPPED, control.ending)
 
 
 async def _tell_failure(link: Link, error: Exception) -> None:
