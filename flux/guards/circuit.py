@@ -99,9 +99,10 @@ class Circuit:
         return None
 
     def _when_closed(self, now_ns: int) -> Transition | None:
-        if silence := self._silence(now_ns):
+        if silence := self._silence(now_ns, "no request"):
             return self._trip(now_ns, silence)
-        excess = self._excess(self.breaker.min_requests)
+        where = f"in the last {self.breaker.window}"
+        excess = self._excess(self.breaker.min_requests, where)
         if not excess:
             self._bad_since_ns = None
             return None
@@ -109,7 +110,7 @@ class Circuit:
             self._bad_since_ns = now_ns
         if now_ns - self._bad_since_ns < self.breaker.sustained:
             return None
-        return self._trip(now_ns, f"{excess} in the last {self.breaker.window}")
+        return self._trip(now_ns, excess)
 
     def _when_open(self, now_ns: int) -> Transition | None:
         if now_ns - self._since_ns < self.breaker.cool_down:
@@ -121,15 +122,15 @@ class Circuit:
 
     def _when_half_open(self, now_ns: int) -> Transition | None:
         breaker = self.breaker
-        if silence := self._silence(now_ns):
-            return self._trip(now_ns, f"{silence} of the probe")
+        if silence := self._silence(now_ns, "no request of the probe"):
+            return self._trip(now_ns, silence)
         is_over = now_ns - self._since_ns >= breaker.probe_for and self.counts.requests > 0
-        excess = self._excess(1 if is_over else breaker.min_requests)
+        excess = self._excess(1 if is_over else breaker.min_requests, "of the probe")
         if excess:
-            return self._trip(now_ns, f"{excess} of the probe")
+            return self._trip(now_ns, excess)
         if not is_over:
             return None
-        good = f"the probe's {_requests(self.counts.requests)} were good enough"
+        good = f"{_requests(self.counts.requests)} of the probe ended well enough"
         self._window = Window(breaker.window)
         return self._enter(now_ns, State.CLOSED, good)
 
@@ -144,26 +145,25 @@ class Circuit:
         self._bad_since_ns = None
         return Transition(state, reason, self.trips)
 
-    def _silence(self, now_ns: int) -> str:
+    def _silence(self, now_ns: int, nothing: str) -> str:
         """What is wrong, if nothing ends."""
         limit_ns = self.breaker.silence
         if limit_ns is None or now_ns - self._quiet_since_ns < limit_ns:
             return ""
-        return f"no request has ended for {limit_ns}"
+        return f"{nothing} has ended for {limit_ns}"
 
-    def _excess(self, fewest: int) -> str:
+    def _excess(self, fewest: int, where: str) -> str:
         """What is too much, if there were that many requests at least."""
         breaker, counts = self.breaker, self.counts
         if counts.requests < fewest:
             return ""
         failed, slow = counts.failures / counts.requests, counts.slow / counts.requests
-        of = f"of {_requests(counts.requests)}"
+        of = f"of {_requests(counts.requests)} {where}"
         if breaker.error_share is not None and failed > breaker.error_share:
-            return f"{_percent(failed)} {of} failed, more than {_percent(breaker.error_share)}"
+            limit = _percent(breaker.error_share)
+            return f"{_percent(failed)} {of} failed, more than {limit}"
         if breaker.p95 is not None and slow > SLOW_SHARE:
-            return (
-                f"{breaker.latency} p95 is longer than {breaker.p95} ({_percent(slow)} {of} were)"
-            )
+            return f"{breaker.latency} p95 is over {breaker.p95}: {_percent(slow)} {of} took longer"
         return ""
 
 

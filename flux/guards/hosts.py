@@ -75,7 +75,7 @@ class HostPattern:
                 f"must be {cls.type_text}", hint=f'write "{found[1]}"' if found else None
             )
         if name != value and (is_address or "." not in text):
-            raise Violation(f"must be {cls.type_text}, the domain with at least one dot")
+            raise Violation(f'must be {cls.type_text}; "*." stands before a domain that has a dot')
         return cls(value[: len(value) - len(name)] + text)
 
     def matches(self, host: str) -> bool:
@@ -149,7 +149,7 @@ def normal(host: str) -> str:
 
 def remedy(host: str) -> str:
     """What to do about a host that was refused."""
-    return f'if you may put load on it, write allow_hosts = ["{normal(host)}"] at the top'
+    return f'if you are allowed to use it, write allow_hosts = ["{normal(host)}"] at the top'
 
 
 def refusal(host: str, address: str | None = None) -> str:
