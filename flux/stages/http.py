@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, ClassVar, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -15,10 +16,12 @@ import trio
 from flux.clients.health import Health, Probe, Standing
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.probing import Prober, Route, Watch, probe_all, status_of
+from flux.clients.refusing import refuse_host
 from flux.clients.target import Address, Auth, HostPort, Target, Tls
 from flux.clients.target_choice import TargetChoice
 from flux.clients.targets import WeightedTarget, check_targets
 from flux.clients.work import Limits, OnLate, Work
+from flux.config.locate import Path
 from flux.config.problems import Violation
 from flux.config.rules import above, at_least
 from flux.errors import FluxError, UsageError
@@ -29,6 +32,8 @@ from flux.flows.options import FlowOptions, Success
 from flux.flows.script_file import ScriptFile
 from flux.flows.step import OnFailure, Step
 from flux.flows.weighted import WeightedFlow, check_flows, compile_flows
+from flux.guards.hosts import Contact
+from flux.guards.manners import Manners
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, Schema
 from flux.stage import Context, Inbox, Outbox, Run
 from flux.units import Duration
@@ -210,9 +215,38 @@ expect = { status = 200 }
         )
         return attrs.evolve(self, targets=tuple(targets))
 
-    def _options(self, shards: int = 1) -> FlowOptions:
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """The hosts that it talks to, wherever they are written."""
+        if self.unix_socket is not None:
+            return ()
+        if self.connect_to is not None:
+            return (Contact(("connect_to",), self.connect_to.host),)
+        by_proxy = self.proxy is not None
+        targets = [
+            Contact(path, target.host, by_proxy=by_proxy)
+            for path, target in self._urls()
+            if not target.is_demo
+        ]
+        if self.proxy is None:
+            return tuple(targets)
+        return (Contact(("proxy",), urlsplit(self.proxy).hostname or ""), *targets)
+
+    def _urls(self) -> Iterator[tuple[Path, Target]]:
+        """Where each target is written, and what it is."""
+        if self.target is not None:
+            yield ("target",), self.target
+        for index, one in enumerate(self.targets):
+            yield ("targets", index, "url"), one.url
+
+    def _options(self, shards: int = 1, manners: Manners | None = None) -> FlowOptions:
+        own = {name.lower() for name in self.headers}
+        added = {**(manners.headers if manners else {}), **self._authorization()}
         return FlowOptions(
-            headers={**self._authorization(), **self.headers},
+            headers={
+                **{name: text for name, text in added.items() if name.lower() not in own},
+                **self.headers,
+            },
             timeout=self.timeout,
             on_failure=self.on_failure,
             success=self.success,
@@ -299,7 +333,7 @@ expect = { status = 200 }
         return [Prober(target.url, health, route) for target in self.all_targets]
 
     def _compiled(self, run: Run) -> Flow:
-        options = self._options(run.shard.count)
+        options = self._options(run.shard.count, run.manners)
         if self.flow:
             return compile_flows(self.flow, seed=run.seed, shared=options)
         return compile_flow(self.steps, seed=run.seed, defaults=options)
@@ -332,6 +366,7 @@ expect = { status = 200 }
         from flux.clients.httpx_client import HttpxSettings, open_pool
         from flux.clients.tasks import drive
 
+        run = work.context.run
         settings = HttpxSettings(
             base_urls=self.target_urls,
             verify=self.tls.context(("h2", "http/1.1") if self.http2 else ("http/1.1",)),
@@ -342,6 +377,8 @@ expect = { status = 200 }
             max_connections=self.max_connections,
             unix_socket=str(self.unix_socket) if self.unix_socket else None,
             source_address=self.source_address.text if self.source_address else None,
+            hosts=run.manners.hosts,
+            when_refused=partial(refuse_host, run),
         )
-        async with open_pool(settings, work.context.run.clock) as pool:
+        async with open_pool(settings, run.clock) as pool:
             await drive(work, partial(pool.open_session))
