@@ -37,6 +37,7 @@ def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> s
         "",
         *_target_table(targets, summary.duration_s),
         *_facts(summary),
+        *(_field("ended by", run.control.ending.text) if run.control.ending else ()),
         "",
         *_verdict(summary),
     ]

@@ -55,6 +55,8 @@ class Control:
     paused: bool = False
     """While True the level is 0; time goes on, and what would have been due is not planned."""
     spike: Spike | None = None
+    guard: float = 1.0
+    """What a guard multiplies the level by, whatever people set: 0 while a breaker is open."""
     stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set: no session starts any more; those in flight are finished within the drain time."""
     aborting: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -89,7 +91,7 @@ class Control:
         """Multiplier of the level at that time."""
         if self.paused:
             return 0.0
-        return self.scale * (self.spike.factor_at(time_ns) if self.spike else 1.0)
+        return self.guard * self.scale * (self.spike.factor_at(time_ns) if self.spike else 1.0)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
     FluxError                 1    something flux knows how to explain
     ├── UsageError            2    the command line asks for something that cannot be
     ├── InvalidPipeline      78    the pipeline file has one or more problems
+    ├── HostNotAllowed      108    a name is that of somebody else's host, and nobody allowed it
     ├── StageFailed           1    a stage raised: carries the stage's name and package
     ├── MissingExtra          1    an optional dependency is not installed
     └── StorageFailed         1    a results folder or file cannot be written
@@ -52,6 +53,12 @@ class UsageError(FluxError):
     """The command line asks for something that cannot be."""
 
     exit_code = ExitCode.USAGE
+
+
+class HostNotAllowed(FluxError):
+    """A host is somebody else's, and nobody allowed the run to talk to it."""
+
+    exit_code = ExitCode.GUARD
 
 
 class StorageFailed(FluxError):

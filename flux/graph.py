@@ -10,6 +10,10 @@ from flux.config.document import Document
 from flux.config.locate import Path
 from flux.config.problems import Violation
 from flux.config.rules import AtLeast, above, between
+from flux.guards.breaker import Breaker
+from flux.guards.budget import Budget
+from flux.guards.hosts import HostPattern, HostRule
+from flux.guards.manners import Manners, user_agent
 from flux.schemas import ARRIVAL, OUTCOME, Schema
 from flux.stage import Shard, kind_of
 from flux.units import Duration
@@ -52,6 +56,14 @@ class Settings:
     """How finely the demand is shaped."""
     shard: ShardText | None = None
     """Part of the run to drive, as in "0/2": the first of two; all of it if absent."""
+    allow_hosts: tuple[HostPattern, ...] = ()
+    """Hosts that may be put under load though they are neither loopback nor private."""
+    identify: bool = True
+    """Whether requests name flux and the run in their User-Agent, unless they have one."""
+    breaker: Breaker | None = None
+    """Takes the load off a target that fails or is slow, as a [breaker] table; see Guards."""
+    budget: Budget | None = None
+    """What the run may spend before it is stopped, as a [budget] table; see Guards."""
     stage: tuple[Any, ...] = ()
     """The stages, in order."""
 
@@ -94,6 +106,12 @@ class Pipeline:
     settings: Settings
     nodes: tuple[Node, ...]
     document: Document
+
+    @property
+    def manners(self) -> Manners:
+        """What all requests keep to."""
+        identity = user_agent(self.name) if self.settings.identify else None
+        return Manners(HostRule(self.settings.allow_hosts), identity)
 
     @property
     def by_name(self) -> dict[str, Node]:

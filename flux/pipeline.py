@@ -18,10 +18,15 @@ from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
 from flux.config.structure import structure
 from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph
+from flux.guards.contacts import check_contacts
+from flux.guards.put_in import check_guards, with_guards
 from flux.registry import StageEntry, find_stages
 from flux.wiring import Draft, Wiring
 
 __all__ = ["Node", "Pipeline", "Settings", "compile_document", "describe", "load"]
+
+_TABLES = ("breaker", "budget")
+"""Tables at the top of a file whose keys `--set` may name."""
 
 _OWN_KEYS = ("use", "name", "inputs")
 """Keys of a stage's table that are not fields of its class."""
@@ -50,10 +55,18 @@ def load(
 
         script = read_script(text, str(file))
         values = to_document(script)
-        document = finish(values, {}, "", str(file), file.parent, overrides, environment)
+        places = (str(file), file.parent)
+        document = finish(values, {}, "", *places, overrides, environment, _TABLES)
         document = attrs.evolve(document, warnings=script.warnings)
     else:
-        document = parse(text, str(file), file.parent, overrides=overrides, environment=environment)
+        document = parse(
+            text,
+            str(file),
+            file.parent,
+            overrides=overrides,
+            tables=_TABLES,
+            environment=environment,
+        )
     return compile_document(document, default_name=file.stem)
 
 
@@ -90,6 +103,9 @@ class _Compiler:
             return None
         pipeline = Pipeline(settings.name or default_name, settings, nodes, self.document)
         self.problems += check_graph(pipeline)
+        self.problems += check_guards(pipeline)
+        pipeline = with_guards(pipeline)
+        self.problems += check_contacts(pipeline)
         return pipeline
 
     def _read_stages(self) -> list[Draft] | None:

@@ -44,7 +44,8 @@ async def release(run: Run, inbox: Inbox) -> AsyncGenerator[Rows, None]:
 def _controlled(run: Run, row: Rows) -> Rows:
     """The row with its level multiplied by the control's factor at either end."""
     control = run.control
-    if control.spike is None and not control.paused and control.scale == 1.0:
+    is_untouched = control.spike is None and not control.paused
+    if is_untouched and control.scale == 1.0 and control.guard == 1.0:
         return row
     start = control.factor_at(int(row["start_ns"][0]))
     end = control.factor_at(int(row["end_ns"][0]))

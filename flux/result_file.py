@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from flux.control import Ending
 from flux.errors import FluxError
 from flux.histogram import Histogram, encode
 from flux.series import COUNTS, LEVELS, PEAKS, PERCENTS, QUANTILES, Series
@@ -108,7 +109,12 @@ def _run(summary: Summary, run: Run) -> Document:
         "shard": {"index": run.shard.index, "count": run.shard.count},
         "started_at": run.started_at.isoformat(),
         "duration_ns": summary.end_ns - summary.start_ns,
+        "ended_by": _ending(run.control.ending),
     }
+
+
+def _ending(ending: Ending | None) -> Document | None:
+    return None if ending is None else {"text": ending.text, "exit_code": int(ending.code)}
 
 
 def _sessions(summary: Summary) -> Document:

@@ -87,7 +87,20 @@ def _run() -> Node:
                 "description": "Wall-clock time of 0 ns (RFC 3339).",
             },
             "duration_ns": _count("How long the run was, nanoseconds."),
+            "ended_by": _ending(),
         },
+    )
+
+
+def _ending() -> Node:
+    return _or_null(
+        _object(
+            "What ended the run early, if neither a signal nor a failure did; null: nothing.",
+            {
+                "text": {"type": "string", "description": "One line, beginning with what it was."},
+                "exit_code": _count("What it makes the exit code, if nothing worse is found."),
+            },
+        )
     )
 
 

@@ -206,6 +206,8 @@ class ErrorCode(enum.IntEnum):
     """Lost with the worker process that had it."""
     WITHHELD = 26
     """Not started: no target that it might have gone to was healthy."""
+    NOT_ALLOWED = 27
+    """Nothing was sent: the host is neither loopback nor private, nor in allow_hosts."""
 
     @property
     def text(self) -> str:

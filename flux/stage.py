@@ -26,6 +26,7 @@ import trio
 
 from flux.clock import Clock
 from flux.control import Control
+from flux.guards.manners import Manners
 from flux.habits import Habits
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
 from flux.summary import Finding, Mark
@@ -67,6 +68,8 @@ class Run:
     clock: Clock
     control: Control = attrs.field(factory=Control)
     shard: Shard = Shard()
+    manners: Manners = Manners()  # noqa: RUF009  # immutable
+    """Whom requests may reach, and who they say they are from."""
     folder: pathlib.Path | None = None
     """Where this run's files go; None when nothing is kept, as in a plan."""
     planned: Callable[[], int | None] = lambda: None

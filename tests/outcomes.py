@@ -17,6 +17,7 @@ from flux.summary import Summary
 
 SECOND_NS = 10**9
 STEPS = ("login", "list", "buy")
+TARGETS = ("blue", "green")
 STARTED_AT = datetime.datetime(2026, 1, 5, 8, 30, tzinfo=datetime.UTC)
 
 REQUEST_FLAGS = (
@@ -47,8 +48,8 @@ def request(
 
 
 def not_started(due_ns: int, flag: Flag) -> dict[str, int]:
-    """The row of an arrival that was dropped or cancelled."""
-    error = ErrorCode.DROPPED if flag is Flag.DROPPED else ErrorCode.CANCELLED
+    """The row of an arrival that was dropped, withheld or cancelled."""
+    error = ErrorCode[str(flag.name)]
     times = {"due_ns": due_ns, "start_ns": due_ns, "end_ns": due_ns}
     return {**times, "step": -1, "error": int(error), "flags": int(flag)}
 
@@ -64,7 +65,9 @@ def row_dicts(draw: st.DrawFn) -> dict[str, int]:
     due_ns = draw(st.integers(0, 4 * SECOND_NS))
     kind = draw(st.integers(0, 9))
     if kind == 0:
-        return not_started(due_ns, draw(st.sampled_from([Flag.DROPPED, Flag.CANCELLED])))
+        return not_started(
+            due_ns, draw(st.sampled_from([Flag.DROPPED, Flag.WITHHELD, Flag.CANCELLED]))
+        )
     start_ns = due_ns + draw(st.integers(0, 200_000_000))
     end_ns = start_ns + draw(st.integers(0, SECOND_NS))
     if kind == 1:
@@ -86,6 +89,7 @@ def row_dicts(draw: st.DrawFn) -> dict[str, int]:
         bytes_in=draw(st.integers(0, 1000)),
         retries=draw(st.sampled_from([0, 0, 2])),
         skipped=draw(st.sampled_from([0, 0, 1])),
+        target=draw(st.sampled_from([0, 0, 1])),
     )
 
 
@@ -115,9 +119,10 @@ def collect_all(
     steps: Sequence[str] = STEPS,
     planned: int | None = None,
     interval_ns: int = SECOND_NS,
+    targets: Sequence[str] = (),
 ) -> list[Summary]:
     """The summaries of all intervals, and the final one."""
-    collection = Collection(steps, interval_ns)
+    collection = Collection(steps, interval_ns, targets=targets)
     for batch in batches:
         collection.add(batch)
     return list(collection.finish(0, planned))

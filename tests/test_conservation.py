@@ -59,6 +59,15 @@ def test_the_closed_model_plans_nothing_ahead() -> None:
     assert users.arrivals_equation() == ""
 
 
+def test_withheld_arrivals_are_part_of_the_law() -> None:
+    ledger = Ledger(planned=6, started=3, withheld=2, lost=1, succeeded=3)
+    assert ledger.check() == []
+    assert ledger.arrivals_equation() == (
+        "planned 6 = started 3 + dropped 0 + withheld 2 + cancelled 0 + lost 1"
+    )
+    assert (ledger + ledger).withheld == 4
+
+
 def test_ledgers_of_shards_add_up() -> None:
     both = WHOLE + WHOLE
     assert both.planned == 20

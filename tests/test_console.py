@@ -22,6 +22,7 @@ from flux.stage import Run, Shard
 from flux.summary import Finding
 from flux.validity import find
 from tests.outcomes import (
+    TARGETS,
     as_rows,
     collect_all,
     final_of,
@@ -108,6 +109,22 @@ def test_a_shard_is_named() -> None:
 def test_one_step_needs_no_total() -> None:
     page = format_summary(final_of([request()], steps=["get"]), run_of())
     assert "total" not in page
+
+
+def test_several_targets_have_a_table() -> None:
+    rows = [*[request()] * 100, request(target=1, flags=FAILED, status=503)]
+    page = format_summary(final_of(rows, targets=TARGETS), run_of())
+    table = page.partition("\ntargets ")[2].partition("\nlag ")[0]
+    assert table.splitlines() == [
+        "                requests      failed      rate/s         p50         p99",
+        "blue                         100           0      20,000     5.00 ms     5.00 ms",
+        "green                          1           1         200           -           -",
+    ]
+
+
+def test_one_target_needs_no_table() -> None:
+    page = format_summary(final_of([request()], targets=["blue"]), run_of())
+    assert "blue" not in page
 
 
 def test_sessions_that_waited_for_a_place_are_told_beside_the_lag() -> None:

@@ -4,6 +4,7 @@ import pickle
 from collections import Counter
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from flux.summary import LATENCIES, Finding, Mark, StepSummary, Summary
 from tests.outcomes import (
     SECOND_NS,
     STEPS,
+    TARGETS,
     as_rows,
     collect_all,
     final_of,
@@ -24,7 +26,7 @@ from tests.outcomes import (
     stalled_rows,
 )
 
-NOT_STARTED = Flag.DROPPED | Flag.CANCELLED
+NOT_STARTED = Flag.DROPPED | Flag.WITHHELD | Flag.CANCELLED
 
 RowDicts = list[dict[str, int]]
 
@@ -84,7 +86,43 @@ def test_sessions_are_counted_by_their_first_and_last_rows(rows: RowDicts) -> No
     assert sessions.aborted == sum(bool(flags & Flag.ABORTED) for flags in ends)
     assert sessions.succeeded == sum(bool(flags & Flag.SESSION_SUCCESS) for flags in ends)
     assert sessions.ended == len(ends)
-    assert sessions.dropped + sessions.cancelled == len(rows) - len(begun)
+    not_started = sessions.dropped + sessions.withheld + sessions.cancelled
+    assert not_started == len(rows) - len(begun)
+
+
+@given(row_lists)
+def test_every_target_has_the_counts_of_its_rows(rows: RowDicts) -> None:
+    summary = final_of(rows, targets=TARGETS)
+    assert [target.name for target in summary.targets] == list(TARGETS)
+    for number, target in enumerate(summary.targets):
+        own = [row for row in rows if row.get("target", 0) == number and row.get("step", 0) >= 0]
+        alone = final_of(own, targets=["one"])
+        assert attrs.evolve(alone.total, name=target.name) == target
+        assert attrs.evolve(alone.targets[0], name=target.name) == target
+
+
+@given(row_lists)
+def test_targets_of_intervals_add_up_to_those_of_the_run(rows: RowDicts) -> None:
+    *intervals, final = collect_all([as_rows(rows)], targets=TARGETS)
+    if intervals:
+        assert intervals[0].merge(intervals[1:]).targets == final.targets
+
+
+def test_one_target_alone_is_told_of_at_the_end_only() -> None:
+    interval, final = collect_all([as_rows([request()])], targets=["one"])
+    assert interval.targets == ()
+    assert [target.requests for target in final.targets] == [1]
+
+
+def test_summaries_about_other_targets_are_not_merged() -> None:
+    first, second = (final_of([request()], targets=[name]) for name in ("a", "b"))
+    with pytest.raises(ValueError, match=r"same targets, got \['a'\] and \['b'\]"):
+        first.merge([second])
+
+
+def test_a_target_that_the_run_does_not_have_is_an_error() -> None:
+    with pytest.raises(IndexError, match="target must be from 0 to 1, got 2"):
+        final_of([request(target=2)], targets=TARGETS)
 
 
 @given(row_lists, st.integers(1, 5), st.randoms(use_true_random=False))

@@ -52,6 +52,24 @@ def test_stopping_a_run_early_does_not_make_it_invalid() -> None:
     assert texts(final_of(rows, planned=100), fatal=True) == []
 
 
+def test_withheld_arrivals_are_noted_and_do_not_make_it_invalid() -> None:
+    rows = [*[request()] * 3, not_started(0, Flag.WITHHELD)]
+    summary = final_of(rows, planned=4)
+    assert texts(summary, fatal=True) == []
+    assert texts(summary, fatal=False) == [
+        "1 of 4 arrivals (25 %) were withheld while their target was not healthy, "
+        "and no latency has them"
+    ]
+    (text,) = texts(final_of(rows), fatal=False)
+    assert text.startswith("1 of 4 iterations (25 %) were withheld")
+
+
+def test_withheld_arrivals_do_not_hide_dropped_ones() -> None:
+    rows = [request()] * 9 + [not_started(0, Flag.WITHHELD)] * 90 + [not_started(0, Flag.DROPPED)]
+    (text,) = texts(final_of(rows, planned=100), fatal=True)
+    assert text.startswith("only 90 % of the planned arrivals started (9 of 10, 1 dropped)")
+
+
 def test_a_late_generator_is_fatal() -> None:
     late = [request(0, start_ns=150 * MS)] * 2
     summary = final_of([request()] * 98 + late, planned=100)

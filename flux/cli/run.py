@@ -18,6 +18,8 @@ from flux.console import format_summary
 from flux.demo import open_demo_targets
 from flux.engine import RunResult, Watcher, prepare_stages, run_pipeline
 from flux.errors import ExitCode
+from flux.guards.contacts import resolve_contacts
+from flux.guards.drops import DropWatch
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
@@ -60,8 +62,8 @@ def run(
 
     Results go to a new folder results/result_N. Ctrl-C stops arrivals and lets what is in flight
     finish; a second one gives it up. Exit codes: 0 ok, 1 failure, 2 usage, 78 invalid pipeline,
-    96 the run is invalid (the generator could not keep its plan), 130 interrupted twice, or once
-    before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
+    96 the run is invalid (the generator could not keep its plan), 108 a guard ended it, 130
+    interrupted twice, or once before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
     """
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
@@ -99,6 +101,7 @@ def run_loaded(
             started_at=started_at,
             clock=LiveClock(0.0),
             shard=pipeline.settings.shard.shard if pipeline.settings.shard else Shard(),
+            manners=pipeline.manners,
             folder=folder,
             log=log,
         )
@@ -120,6 +123,7 @@ def run_loaded(
 
 
 async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> RunResult:
+    await resolve_contacts(pipeline)
     async with (
         open_demo_targets(pipeline, run.seed) as pipeline,
         open_workers(pipeline) as pipeline,
@@ -134,6 +138,7 @@ async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> Run
             clock=LiveClock(trio.current_time() + LEAD_S),
             started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
         )
+        watchers = (*watchers, lambda run: DropWatch(run).look)
         return await run_pipeline(
             pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
         )

@@ -33,8 +33,8 @@ class Health:
     fall: Annotated[int, at_least(1)] = 3
     """Probes in a row that must fail for a target to be unhealthy."""
     on_unhealthy: OnUnhealthy = "others"
-    """What becomes of the sessions of a target that is not healthy: they go to the "others", or
-    one and all are "withhold", which is: given up and counted as withheld."""
+    """What becomes of the sessions of a target that is not healthy: with "others" they go to those
+    that are; with "withhold" they are given up and counted as withheld."""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """Headers of the probes."""
 

@@ -2,7 +2,8 @@
 
 Each session has a client of its own, and so its own cookies; all share the connections, of which
 each target has a pool. Times come from httpcore's trace events, and those of a response from when
-its socket got the bytes. Only this module and `httpx_lanes` import httpx.
+its socket got the bytes. Only this module, `httpx_lanes`, `guarded_transport` and the breaker's
+webhook import httpx.
 """
 
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 import attrs
 import httpx
 
+from flux.clients.guarded_transport import GuardedTransport, NotAllowed, WhenRefused
 from flux.clients.httpx_lanes import Lanes
 from flux.clients.readiness import Readiness, open_readiness
 from flux.clients.system_errors import BY_ERRNO
@@ -21,6 +23,7 @@ from flux.clients.tasks import Exchange, Exchanger
 from flux.clock import Clock
 from flux.errors import MissingExtra
 from flux.flows.actions import Send
+from flux.guards.hosts import HostRule
 from flux.schemas import ErrorCode
 
 
@@ -41,6 +44,10 @@ class HttpxSettings:
     """To each target, at the most."""
     unix_socket: str | None = None
     source_address: str | None = None
+    hosts: HostRule = HostRule()  # noqa: RUF009  # immutable
+    """Which hosts may be talked to, whether named by the target or by a redirect."""
+    when_refused: WhenRefused = lambda *_: None
+    """Is told of those that may not."""
 
 
 @asynccontextmanager
@@ -53,7 +60,16 @@ async def open_pool(settings: HttpxSettings, clock: Clock) -> AsyncIterator["Poo
             raise MissingExtra("http2 = true", extra="http2") from None
     bases = tuple(map(httpx.URL, settings.base_urls))
     by_origin = {_origin(base): _transport(settings) for base in bases}
-    transport = _Transports(by_origin) if len(by_origin) > 1 else by_origin[_origin(bases[0])]
+    transport: httpx.AsyncBaseTransport = by_origin[_origin(bases[0])]
+    if len(by_origin) > 1:
+        transport = _Transports(by_origin)
+    if settings.unix_socket is None:  # to which everything goes, wherever redirects point
+        transport = GuardedTransport(
+            transport,
+            settings.hosts,
+            settings.when_refused,
+            resolves=settings.proxy is None,
+        )
     with open_readiness(clock) as readiness:
         async with transport:
             yield Pool(settings, bases, transport, clock, readiness)
@@ -199,7 +215,7 @@ class _HttpxSession:
 def _leave_out_defaults(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> None:
     """Remove the headers that httpx adds on its own and that nobody asked for."""
     asked = {name.lower() for name, _ in headers}
-    for name in (b"accept-encoding", b"accept"):
+    for name in (b"accept-encoding", b"accept", b"user-agent"):
         if name not in asked:
             del request.headers[name.decode()]
 
@@ -232,6 +248,7 @@ class _Trace:
 
 
 _BY_TYPE: tuple[tuple[type[BaseException], ErrorCode], ...] = (
+    (NotAllowed, ErrorCode.NOT_ALLOWED),
     (ssl.SSLError, ErrorCode.TLS),
     (socket.gaierror, ErrorCode.DNS),
     (httpx.TooManyRedirects, ErrorCode.REDIRECTS),

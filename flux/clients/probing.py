@@ -7,8 +7,10 @@ known. It counts as no request and leaves no row.
 
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import attrs
 import trio
@@ -134,6 +136,8 @@ def _told(error: BaseException) -> str:
     for cause in chain:
         if isinstance(cause, ssl.SSLError):
             return ErrorCode.TLS.text
+        if isinstance(cause, socket.gaierror):
+            return ErrorCode.DNS.text
         code = BY_ERRNO.get(cause.errno or 0) if isinstance(cause, OSError) else None
         if code is not None:
             return code.text
@@ -149,7 +153,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-async def probe_all(probers: Sequence[Prober]) -> list[Probe]:
+class Probing(Protocol):
+    """Asks one target."""
+
+    async def probe(self) -> Probe:
+        """Ask once."""
+
+
+async def probe_all(probers: Sequence[Probing]) -> list[Probe]:
     """Ask every target once, all at the same time."""
     probes: list[Probe | None] = [None] * len(probers)
 
@@ -166,7 +177,7 @@ async def probe_all(probers: Sequence[Prober]) -> list[Probe]:
 class Watch:
     """Keeps the choice of targets up to date with how they are."""
 
-    probers: Sequence[Prober]
+    probers: Sequence[Probing]
     standings: Sequence[Standing]
     choice: TargetChoice
     interval_ns: int

@@ -5,7 +5,7 @@ say wrongly is left to the pipeline, which collects.
 """
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -67,6 +67,7 @@ def parse(
     base: pathlib.Path,
     *,
     overrides: Sequence[str] = (),
+    tables: Collection[str] = (),
     environment: Mapping[str, str],
 ) -> Document:
     """Parse the text of a TOML file.
@@ -76,6 +77,7 @@ def parse(
         name: of the file, for messages.
         base: folder that file names in it are relative to.
         overrides: `KEY=VALUE` each, as given to `--set`.
+        tables: names of tables at the top, whose keys overrides may set as well as stages'.
         environment: values for `${NAME}`.
 
     Raises:
@@ -91,7 +93,7 @@ def parse(
             f"{name}:{line}:{column}: is not TOML: {getattr(error, 'msg', error)}\n"
             f"  {line:>4} | {shown}\n       | {' ' * (column - 1)}^"
         ) from None
-    return finish(values, locate(text), text, name, base, overrides, environment)
+    return finish(values, locate(text), text, name, base, overrides, environment, tables)
 
 
 def finish(
@@ -102,12 +104,13 @@ def finish(
     base: pathlib.Path,
     overrides: Sequence[str],
     environment: Mapping[str, str],
+    tables: Collection[str] = (),
 ) -> Document:
     """Apply the overrides to a parsed document and replace references to the environment."""
     problems: list[Problem] = []
     options: dict[Path, str] = {}
     for override in overrides:
-        path = _override(values, override, problems)
+        path = _override(values, override, problems, tables)
         options[path] = override
         for place in [one for one in places if one[: len(path)] == path]:
             del places[place]
@@ -116,7 +119,9 @@ def finish(
     return Document(values, origins, source, base, (*problems, *missing))
 
 
-def _override(values: dict[str, Any], text: str, problems: list[Problem]) -> Path:
+def _override(
+    values: dict[str, Any], text: str, problems: list[Problem], tables: Collection[str]
+) -> Path:
     """Set one key; return its path."""
     key, equals, value_text = text.partition("=")
     parts = key.strip().split(".")
@@ -125,7 +130,7 @@ def _override(values: dict[str, Any], text: str, problems: list[Problem]) -> Pat
             Problem((), f"cannot be changed by --set {text!r}", "write --set stage.key=value")
         )
         return ("--set", text)
-    table, path = _table_of(values, parts, problems)
+    table, path = _table_of(values, parts, problems, tables)
     if table is None:
         return ("--set", text)
     table[parts[-1]] = _value(value_text.strip())
@@ -133,9 +138,9 @@ def _override(values: dict[str, Any], text: str, problems: list[Problem]) -> Pat
 
 
 def _table_of(
-    values: dict[str, Any], parts: list[str], problems: list[Problem]
+    values: dict[str, Any], parts: list[str], problems: list[Problem], tables: Collection[str]
 ) -> tuple[dict[str, Any] | None, Path]:
-    """The table that the last part of the key stands in."""
+    """The table that the last part of the key stands in; a stage's name comes first."""
     if len(parts) == 1:
         return values, ()
     stages = values.get("stage")
@@ -143,18 +148,23 @@ def _table_of(
     for index, stage in enumerate(stages if isinstance(stages, list) else []):
         if isinstance(stage, dict):
             names.setdefault(str(stage.get("name", stage.get("use"))), index)
-    if parts[0] not in names:
+    shown = ".".join(parts)
+    path: Path = ()
+    table: Any = values
+    if parts[0] in names:
+        path = ("stage", names[parts[0]])
+        table = stages[names[parts[0]]] if isinstance(stages, list) else {}
+        parts = parts[1:]
+    elif parts[0] not in tables:
         problems.append(
             Problem(
                 (),
-                f"has no stage {parts[0]!r} for --set {'.'.join(parts)}",
-                did_you_mean(parts[0], names) or f"its stages are {', '.join(names)}",
+                f"has no stage {parts[0]!r} for --set {shown}",
+                did_you_mean(parts[0], [*names, *tables]) or f"its stages are {', '.join(names)}",
             )
         )
         return None, ()
-    path: Path = ("stage", names[parts[0]])
-    table: Any = stages[names[parts[0]]] if isinstance(stages, list) else {}
-    for part in parts[1:-1]:
+    for part in parts[:-1]:
         step: str | int = int(part) if isinstance(table, list) and part.isdigit() else part
         path = (*path, step)
         if isinstance(table, list):
@@ -162,10 +172,10 @@ def _table_of(
         else:
             table = table.setdefault(step, {})
         if not isinstance(table, (dict, list)):
-            problems.append(Problem((), f"has no table for --set {'.'.join(parts)}"))
+            problems.append(Problem((), f"has no table for --set {shown}"))
             return None, ()
     if not isinstance(table, dict):
-        problems.append(Problem((), f"has no table for --set {'.'.join(parts)}"))
+        problems.append(Problem((), f"has no table for --set {shown}"))
         return None, ()
     return table, path
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, ClassVar, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -15,10 +16,12 @@ import trio
 from flux.clients.health import Health, Probe, Standing
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.probing import Prober, Route, Watch, probe_all, status_of
+from flux.clients.refusing import refuse_host
 from flux.clients.target import Address, Auth, HostPort, Target, Tls
 from flux.clients.target_choice import TargetChoice
 from flux.clients.targets import WeightedTarget, check_targets
 from flux.clients.work import Limits, OnLate, Work
+from flux.config.locate import Path
 from flux.config.problems import Violation
 from flux.config.rules import above, at_least
 from flux.errors import FluxError, UsageError
@@ -29,6 +32,8 @@ from flux.flows.options import FlowOptions, Success
 from flux.flows.script_file import ScriptFile
 from flux.flows.step import OnFailure, Step
 from flux.flows.weighted import WeightedFlow, check_flows, compile_flows
+from flux.guards.hosts import Contact
+from flux.guards.manners import Manners
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, Schema
 from flux.stage import Context, Inbox, Outbox, Run
 from flux.units import Duration
@@ -199,12 +204,53 @@ expect = { status = 200 }
         return tuple(target.url.url for target in self.all_targets)
 
     @property
-    def _is_demo(self) -> bool:
+    def is_demo(self) -> bool:
+        """True if a target is the bundled gateway, which is started for the run."""
         return any(target.url.is_demo for target in self.all_targets)
 
-    def _options(self, shards: int = 1) -> FlowOptions:
+    def with_demo(self, started: Target) -> "Http":
+        """This with the gateway that was started in the place of "demo"."""
+        if self.target is not None:
+            return attrs.evolve(self, target=started)
+        # Names are from before: all that were "demo" have the same URL from now on.
+        targets = (
+            attrs.evolve(one, url=started, name=one.title) if one.url.is_demo else one
+            for one in self.targets
+        )
+        return attrs.evolve(self, targets=tuple(targets))
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """The hosts that it talks to, wherever they are written."""
+        if self.unix_socket is not None:
+            return ()
+        if self.connect_to is not None:
+            return (Contact(("connect_to",), self.connect_to.host),)
+        by_proxy = self.proxy is not None
+        targets = [
+            Contact(path, target.host, by_proxy=by_proxy)
+            for path, target in self._urls()
+            if not target.is_demo
+        ]
+        if self.proxy is None:
+            return tuple(targets)
+        return (Contact(("proxy",), urlsplit(self.proxy).hostname or ""), *targets)
+
+    def _urls(self) -> Iterator[tuple[Path, Target]]:
+        """Where each target is written, and what it is."""
+        if self.target is not None:
+            yield ("target",), self.target
+        for index, one in enumerate(self.targets):
+            yield ("targets", index, "url"), one.url
+
+    def _options(self, shards: int = 1, manners: Manners | None = None) -> FlowOptions:
+        own = {name.lower() for name in self.headers}
+        added = {**(manners.headers if manners else {}), **self._authorization()}
         return FlowOptions(
-            headers={**self._authorization(), **self.headers},
+            headers={
+                **{name: text for name, text in added.items() if name.lower() not in own},
+                **self.headers,
+            },
             timeout=self.timeout,
             on_failure=self.on_failure,
             success=self.success,
@@ -226,13 +272,13 @@ expect = { status = 200 }
         importlib.import_module(
             "flux.clients.httpx_client" if self._is_httpx() else "flux.clients.wire"
         )
-        if self.health is None or self._is_demo:
+        if self.health is None or self.is_demo:
             return None
         return await probe_all(self._probers(self.health))
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Drive every session that is due with the chosen client."""
-        if self._is_demo:
+        if self.is_demo:
             raise UsageError('target "demo" is started by flux run; here a URL is needed')
         run = context.run
         try:
@@ -266,10 +312,9 @@ expect = { status = 200 }
     @asynccontextmanager
     async def _watching(self, context: Context, choice: TargetChoice) -> AsyncIterator[None]:
         """Meanwhile the choice is told how the targets are, which everybody may ask."""
-        names = context.targets[context.first_target :] or self.target_names
         health = self.health
         rise, fall = (health.rise, health.fall) if health else (1, 1)
-        standings = [Standing(name, rise, fall) for _, name in zip(self.all_targets, names)]
+        standings = [Standing(name, rise, fall) for name in self.target_names]
         context.report_status("targets", partial(status_of, standings, choice))
         if health is None:
             yield
@@ -293,7 +338,7 @@ expect = { status = 200 }
         return [Prober(target.url, health, route) for target in self.all_targets]
 
     def _compiled(self, run: Run) -> Flow:
-        options = self._options(run.shard.count)
+        options = self._options(run.shard.count, run.manners)
         if self.flow:
             return compile_flows(self.flow, seed=run.seed, shared=options)
         return compile_flow(self.steps, seed=run.seed, defaults=options)
@@ -326,6 +371,7 @@ expect = { status = 200 }
         from flux.clients.httpx_client import HttpxSettings, open_pool
         from flux.clients.tasks import drive
 
+        run = work.context.run
         settings = HttpxSettings(
             base_urls=self.target_urls,
             verify=self.tls.context(("h2", "http/1.1") if self.http2 else ("http/1.1",)),
@@ -336,6 +382,8 @@ expect = { status = 200 }
             max_connections=self.max_connections,
             unix_socket=str(self.unix_socket) if self.unix_socket else None,
             source_address=self.source_address.text if self.source_address else None,
+            hosts=run.manners.hosts,
+            when_refused=partial(refuse_host, run),
         )
-        async with open_pool(settings, work.context.run.clock) as pool:
+        async with open_pool(settings, run.clock) as pool:
             await drive(work, partial(pool.open_session))

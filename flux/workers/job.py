@@ -12,6 +12,7 @@ import trio
 from flux.clock import LiveClock
 from flux.errors import FluxError, UsageError
 from flux.graph import Node
+from flux.guards.manners import Manners
 from flux.parts import Parts
 from flux.pipeline import Pipeline
 from flux.schemas import SAME
@@ -91,6 +92,7 @@ class Order:
     log_level: int
     change: Change
     """How the level stands from the beginning."""
+    manners: Manners
 
     @classmethod
     def of(cls, run: Run, shard: Shard, change: Change) -> "Order":
@@ -112,6 +114,7 @@ class Order:
             shard=shard,
             log_level=run.log.getEffectiveLevel(),
             change=change,
+            manners=run.manners,
         )
 
     @property

@@ -43,7 +43,7 @@ class Kind(enum.IntEnum):
     LOG = 9
     """From the worker: a list of (level, text)."""
     STOPPED = 10
-    """From the worker: it stops though nobody told it to; why follows at its end."""
+    """From the worker: it stops though nobody told it to; an `Ending`, or why follows."""
     FAILED = 11
     """From the worker: (text, hint) of what went wrong."""
     END = 12

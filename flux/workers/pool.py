@@ -204,7 +204,7 @@ class _PoolRun:
             if member is self._speaker:
                 self._take_status(frame.value)
         elif frame.kind is Kind.STOPPED:
-            self._run.control.stop()
+            self._run.control.stop(frame.value)
         elif frame.kind is Kind.FAILED:
             text, hint = frame.value
             self._failures.append(FluxError(f"{member.worker.name}: {text}", hint=hint))

@@ -27,11 +27,12 @@ class Change:
     scale: float = 1.0
     paused: bool = False
     spike: Spike | None = None
+    guard: float = 1.0
 
     @classmethod
     def of(cls, control: Control, after_ns: int) -> "Change":
         """What the control says now."""
-        return cls(after_ns, control.scale, control.paused, control.spike)
+        return cls(after_ns, control.scale, control.paused, control.spike, control.guard)
 
     def is_same(self, other: "Change") -> bool:
         """Whether both say the same, from whenever."""
@@ -41,7 +42,7 @@ class Change:
         """Multiplier of the level."""
         if self.paused:
             return 0.0
-        return self.scale * (self.spike.factor_at(time_ns) if self.spike else 1.0)
+        return self.guard * self.scale * (self.spike.factor_at(time_ns) if self.spike else 1.0)
 
 
 def change_after_ns(run: Run) -> int:

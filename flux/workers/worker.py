@@ -82,6 +82,7 @@ async def _run(link: Link, work: Work, order: Order, prepared: Mapping[str, Any]
         clock=order.clock,
         control=control,
         shard=order.shard,
+        manners=order.manners,
         log=_logger(lines, order.log_level),
     )
     report = Report(link, lines, news, work.first_step, work.first_target)
@@ -124,7 +125,7 @@ async def _tell_stop(link: Link, control: Control, told: trio.Event) -> None:
     await control.stopping.wait()
     if not told.is_set():
         with trio.CancelScope(shield=True):  # half a frame would make the next one unreadable
-            await link.send(Kind.STOPPED)
+            await link.send(Kind.STOPPED, control.ending)
 
 
 async def _tell_failure(link: Link, error: Exception) -> None:

@@ -94,7 +94,7 @@ async def test_sends_what_the_plan_says_and_nothing_else() -> None:
     lines = head.split(b"\r\n")
     assert lines[0] == b"POST /base/x?y=1 HTTP/1.1"
     names = {line.split(b":")[0].lower() for line in lines[1:]}
-    assert names == {b"host", b"x-a", b"content-length", b"connection", b"user-agent"}
+    assert names == {b"host", b"x-a", b"content-length", b"connection"}
     assert body == b"name=v"
 
 

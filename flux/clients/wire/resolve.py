@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from flux.clients.wire.errors import classify
+from flux.guards.hosts import HostRule, Verdict
 from flux.schemas import ErrorCode
 
 Address: TypeAlias = tuple[int, Any]
@@ -21,18 +22,27 @@ Address: TypeAlias = tuple[int, Any]
 WhenResolved: TypeAlias = Callable[[list[Address], ErrorCode], None]
 """Called with the addresses, or with none and the error."""
 
+WhenRefused: TypeAlias = Callable[[str, str | None], None]
+"""Called with a host that the rule refuses, and the address if it is a name."""
+
 
 @attrs.define(eq=False)
 class _Known:
     addresses: list[Address]
     fresh_until_s: float
+    error: ErrorCode = ErrorCode.NONE
+    """Why there are none."""
 
 
 class Resolver:
-    """Looks names up in tasks of its own."""
+    """Looks names up in tasks of its own, and gives out only what the host rule allows."""
 
-    def __init__(self, nursery: trio.Nursery, ttl_s: float) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, ttl_s: float, hosts: HostRule, when_refused: WhenRefused
+    ) -> None:
         self._nursery = nursery
+        self._hosts = hosts
+        self._when_refused = when_refused
         self._ttl_s = ttl_s
         self._known: dict[tuple[str, int], _Known] = {}
         self._waiting: dict[tuple[str, int], list[WhenResolved]] = {}
@@ -41,7 +51,11 @@ class Resolver:
         """Call back with the addresses: at once if they are known, else later."""
         literal = _literal(host, port)
         if literal is not None:
-            when_resolved([literal], ErrorCode.NONE)
+            if self._hosts.verdict(host) is Verdict.ALLOWED:
+                when_resolved([literal], ErrorCode.NONE)
+            else:
+                self._when_refused(host, None)
+                when_resolved([], ErrorCode.NOT_ALLOWED)
             return
         key = (host, port)
         known = self._known.get(key)
@@ -50,12 +64,13 @@ class Resolver:
             return
         if trio.current_time() > known.fresh_until_s:
             self._look_up(key, None)
-        when_resolved(known.addresses, ErrorCode.NONE)
+        when_resolved(known.addresses, known.error)
 
     def prefer(self, host: str, port: int, address: Address) -> None:
         """Put an address that works first, before those that were tried in vain."""
         known = self._known.get((host, port))
-        if known is not None and known.addresses[0] != address and address in known.addresses:
+        addresses = known.addresses if known else []
+        if known is not None and address in addresses and addresses[0] != address:
             known.addresses.remove(address)
             known.addresses.insert(0, address)
 
@@ -77,7 +92,11 @@ class Resolver:
                 abandon_on_cancel=True,
             )
             addresses = [(int(family), address) for family, _, _, _, address in found]
-            self._known[key] = _Known(addresses, trio.current_time() + self._ttl_s)
+            refused = self._hosts.refused_among(host, [address[0] for _, address in addresses])
+            if refused is not None:
+                self._when_refused(host, refused)
+                addresses, error = [], ErrorCode.NOT_ALLOWED
+            self._known[key] = _Known(addresses, trio.current_time() + self._ttl_s, error)
         except OSError as problem:
             error = classify(problem)
         except UnicodeError:  # a name that IDNA cannot encode

@@ -5,9 +5,11 @@
 
 import ssl
 from collections.abc import Sequence
+from functools import partial
 
 import trio
 
+from flux.clients.refusing import refuse_host
 from flux.clients.wire.cookies import CookieJar
 from flux.clients.wire.decode import decode
 from flux.clients.wire.encode import Step
@@ -47,7 +49,10 @@ class Sessions:
         self.settings = settings = targets[0]
         self._targets = {target.origin: target for target in reversed(targets)}
         self.loop = loop
-        self.resolver = Resolver(nursery, settings.resolve_ttl_s)
+        run = work.context.run
+        self.resolver = Resolver(
+            nursery, settings.resolve_ttl_s, run.manners.hosts, partial(refuse_host, run)
+        )
         self._origin_ns = loop.origin_ns
         self._log_row = work.log.record
         self.begin = work.flow.begin
