@@ -26,6 +26,7 @@ import trio
 
 from flux.clock import Clock
 from flux.control import Control
+from flux.phases import Phase
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
 from flux.summary import Finding, Mark
 
@@ -107,6 +108,8 @@ class Context:
     """Method and URL of each of these steps, placeholders unfilled; empty when not known."""
     first_step: int = 0
     """For an executor: index of its first step among them."""
+    phases: tuple[Phase, ...] = ()
+    """Named parts of the run; none if it has neither phases nor warm-up."""
     report_planned: Callable[[int], None] = lambda _: None
     """For an executor that is sent no ARRIVAL rows: arrivals released so far on its behalf."""
     report_gauge: Callable[[Callable[[], int]], None] = lambda _: None
