@@ -50,13 +50,18 @@ class Overrides:
                 self._note_unknown(name, (*path, name))
                 continue
             found = list(_cannot_vary(draft, table, (*path, name)))
-            if not found:
-                stage, found = self._structured(draft, table, (*path, name))
+            self.problems += found
+            if isinstance(table, dict) and all(len(one.path) > len(path) + 1 for one in found):
+                wrong = {one.path[-1] for one in found}
+                kept = {key: one for key, one in table.items() if key not in wrong}
+                stage, found = self._structured(draft, kept, (*path, name))
+                self.problems += found
                 if stage is not None:
                     yield name, stage
-            self.problems += found
 
-    def _structured(self, draft: Draft, table: Any, path: Path) -> tuple[Any, list[Problem]]:
+    def _structured(
+        self, draft: Draft, table: dict[str, Any], path: Path
+    ) -> tuple[Any, list[Problem]]:
         own = {key: one for key, one in self._table(draft).items() if key not in _GRAPH_KEYS}
         for group in getattr(draft.stage, "alternatives", ()):
             if any(key in table for key in group):
