@@ -23,6 +23,7 @@ class Users:
     """
 
     emits: ClassVar[Schema] = USERS
+    phase_keys: ClassVar[tuple[str, ...]] = ("users",)
 
     users: Annotated[int, between(1, 1_000_000)]
     """How many virtual users there are, before shaping."""
@@ -42,6 +43,11 @@ class Users:
     )
 
     @property
+    def base_level(self) -> float:
+        """The level before shaping; of a phase's own, the level in that phase."""
+        return float(self.users)
+
+    @property
     def has_rest(self) -> bool:
         """False if users begin again at once, always."""
         return self.think is not None or self.pace is not None
@@ -54,5 +60,5 @@ class Users:
 
     async def produce(self, context: Context, outbox: Outbox) -> None:
         """Send the number of users, tick by tick, until the duration is over."""
-        for rows in demand(context, float(self.users), self.duration):
+        for rows in demand(context, self.base_level, self.duration):
             await outbox.send(rows)
