@@ -17,6 +17,7 @@ import numpy.typing as npt
 from flux.config.problems import Violation
 from flux.config.rules import at_least, between
 from flux.errors import FluxError
+from flux.phases import starts_of
 from flux.schemas import DEMAND, USERS, Rows, Schema, read_only
 from flux.stage import Context, Outbox
 from flux.units import Duration, Rate
@@ -39,6 +40,10 @@ class ArrivalGenerator:
     """
 
     emits: ClassVar[Schema] = DEMAND
+    phase_keys: ClassVar[tuple[str, ...]] = ("rate", "every")
+    """Keys that a phase can change: those of the level. The gaps are one stream for all phases."""
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("rate", "every"),)
+    """Keys that say one thing in several ways: a phase that has one of them replaces the other."""
 
     rate: Annotated[Rate, between(0, MAX_RATE_PER_S)] | None = None
     """Sessions per time before shaping, as in "20/s" or "1200/min"."""
@@ -76,6 +81,11 @@ class ArrivalGenerator:
         if self.every is not None:
             return 1e9 / self.every
         return float(self.rate or 0)
+
+    @property
+    def base_level(self) -> float:
+        """The level before shaping; of a phase's own, the level in that phase."""
+        return self.rate_per_s
 
     def gaps(self, random: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
         """Draw gaps with unit mean, at least 0: (count,) float64."""
@@ -121,35 +131,48 @@ class ArrivalGenerator:
 
 
 def demand(context: Context, level: float, duration_ns: int | None) -> Iterator[Rows]:
-    """Batches of rows at a constant level, from 0 to the end of the run.
+    """Batches of rows at the base level, from 0 to the end of the run.
 
-    Rows are one tick long, and cut besides wherever a shaper below has a jump or a bend, so that
-    within a row every shaper is smooth and their order does not matter.
+    Rows are one tick long, and cut besides where a phase begins and wherever a shaper below has a
+    jump or a bend, so that within a row every shaper is smooth and their order does not matter.
 
     Args:
         context: of the source; its shapers say where to cut.
-        level: arrivals per second, or users.
+        level: arrivals per second, or users, where no phase has a level of its own.
         duration_ns: when to end; the run's own duration if None, without end if that is None too.
     """
     end_ns = duration_ns if duration_ns is not None else context.run.duration_ns
     tick_ns = context.run.tick_ns
     profiles = [
-        stage.profile(attrs.evolve(context, stage=name, upstream=(context.source,)))
+        stage.whole_profile(attrs.evolve(context, stage=name, upstream=(context.source,)))
         for name, stage in context.shapers
     ]
+    starts_ns = starts_of(context.phases)
     start_ns = 0
     while end_ns is None or start_ns < end_ns:
         stop_ns = start_ns + TICKS_PER_BATCH * tick_ns
         stop_ns = stop_ns if end_ns is None else min(stop_ns, end_ns)
         edges = np.append(np.arange(start_ns, stop_ns, tick_ns, dtype=np.int64), stop_ns)
         cuts = [profile.cuts(start_ns, stop_ns) for profile in profiles]
-        edges = np.unique(np.concatenate([edges, *cuts]))
+        edges = np.unique(np.concatenate([edges, starts_ns, *cuts]))
         edges = edges[(edges >= start_ns) & (edges <= stop_ns)]
         rows = DEMAND.empty(len(edges) - 1)
         rows["start_ns"], rows["end_ns"] = edges[:-1], edges[1:]
-        rows["level"] = rows["end_level"] = level
+        rows["level"] = rows["end_level"] = _base_levels(context, level, rows["start_ns"])
         yield read_only(rows)
         start_ns = stop_ns
+
+
+def _base_levels(
+    context: Context, level: float, time_ns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """The base level of the source's rows that begin at these times."""
+    levels = np.full(len(time_ns), level)
+    for phase in context.phases:
+        if phase.start_ns <= time_ns[-1]:
+            own = phase.stages.get(context.stage)
+            levels[time_ns >= phase.start_ns] = level if own is None else own.base_level
+    return levels
 
 
 def end_of_source_ns(context: Context) -> int | None:

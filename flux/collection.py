@@ -4,9 +4,14 @@ Strategy. A row belongs to the interval in which it ended. Each interval has a `
 closed, its summary is made and its tally added to that of the whole run, so rows are recorded once.
 A row that comes in after its interval was closed counts in the oldest one that is open; its counts
 in the series still go where they belong.
+
+With phases there is a tally for each of them that has rows, and what is judged is the sum of those
+that are not warm-up. A row belongs to the phase in which its request was due.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any
 
 import attrs
 import numpy as np
@@ -21,11 +26,16 @@ from flux.columns import (
     WITHHELD,
     Columns,
 )
+from flux.conservation import Ledger
+from flux.phases import Phase, starts_of
 from flux.schemas import Rows
 from flux.standstill import Pulse
-from flux.summary import StepSummary, Summary
+from flux.summary import PhaseSummary, StepSummary, Summary
 from flux.tally import Tally
 from flux.timeline import Timeline
+
+Tallies = dict[int, Tally]
+"""By the number of the phase whose rows they have counted; 0 in a run without phases."""
 
 
 class Collection:
@@ -38,6 +48,7 @@ class Collection:
         *,
         targets: Sequence[str] = (),
         has_users: bool = False,
+        phases: Sequence[Phase] = (),
     ) -> None:
         """Begin with nothing known.
 
@@ -46,14 +57,17 @@ class Collection:
             interval_ns: how long an interval is.
             targets: names of the run's targets; `target` in a row is an index into them.
             has_users: somebody waits for an answer before going on, so that a stall hides requests.
+            phases: of the run, if it has any.
         """
+        self._phases = tuple(phases)
+        self._phase_ends_ns = starts_of(self._phases[1:])
         self._steps = tuple(steps)
         self._targets = tuple(targets)
         self._interval_ns = interval_ns
         self._timeline = Timeline(interval_ns)
         self._pulse = Pulse() if has_users else None
-        self._whole = self._new_tally()
-        self._open: dict[int, Tally] = {}
+        self._whole: Tallies = {}
+        self._open: dict[int, Tallies] = {}
         self._first_open = 0
         self.newest_ns = 0
         """The latest end of a row seen so far."""
@@ -76,11 +90,11 @@ class Collection:
         oldest_ns, newest_ns = int(end_ns.min()), int(end_ns.max())
         self.newest_ns = max(self.newest_ns, newest_ns)
         if self._number(oldest_ns) == self._number(newest_ns):
-            self._add_part(self._number(newest_ns), Columns(rows))
+            self._add_interval(self._number(newest_ns), Columns(rows))
             return
         numbers = np.maximum(end_ns, 0) // self._interval_ns
         for number in np.unique(numbers).tolist():
-            self._add_part(number, Columns(rows[numbers == number]))
+            self._add_interval(number, Columns(rows[numbers == number]))
 
     def close(self, until_ns: int) -> Iterator[Summary]:
         """Close the intervals that end by then, and summarise each.
@@ -104,53 +118,132 @@ class Collection:
         end_ns = max(end_ns, self.newest_ns)
         if end_ns > 0:
             self._timeline.add(end_ns - 1)
-        steps = self._whole.steps(self._steps)
-        targets = self._whole.targets(self._targets)
+        counts = self._counts(self._whole)
         if len(self._targets) == 1:
-            targets = (StepSummary(self._targets[0]).merge(steps),)
+            counts["targets"] = (StepSummary(self._targets[0]).merge(counts["steps"]),)
         yield Summary(
             start_ns=0,
             end_ns=end_ns,
             is_final=True,
-            steps=steps,
-            targets=targets,
-            sessions=self._whole.ledger(planned),
-            held_sessions=self._whole.held_sessions,
-            skipped_steps=self._whole.skipped_steps,
+            sessions=attrs.evolve(_ledger(self._whole), planned=planned),
             series=self._timeline.series(),
             pulse=self._pulse,
+            phases=tuple(
+                self._phase(
+                    number, self._whole.get(number), end_ns, knows_planned=planned is not None
+                )
+                for number in range(len(self._phases))
+            ),
+            **counts,
         )
 
     def _close_first(self) -> Summary:
         start_ns = self._first_open * self._interval_ns
-        tally = self._open.pop(self._first_open, None) or self._new_tally()
+        end_ns = start_ns + self._interval_ns
+        tallies = self._open.pop(self._first_open, {})
         self._first_open += 1
-        self._whole.merge(tally)
-        steps = tally.steps(self._steps)
+        for number, tally in tallies.items():
+            self._tally(self._whole, number).merge(tally)
         summary = Summary(
             start_ns=start_ns,
-            end_ns=start_ns + self._interval_ns,
+            end_ns=end_ns,
             is_final=False,
-            steps=steps,
-            targets=tally.targets(self._targets),
-            sessions=tally.ledger(None),
-            held_sessions=tally.held_sessions,
-            skipped_steps=tally.skipped_steps,
+            sessions=_ledger(tallies),
+            phases=tuple(
+                self._phase(number, tallies.get(number), end_ns)
+                for number in range(len(self._phases))
+                if number in tallies or self._overlaps(number, start_ns, end_ns)
+            ),
+            **self._counts(tallies),
         )
-        self._timeline.set_response(start_ns, summary.total.response)
+        self._timeline.set_response(start_ns, summary.load.response)
         return attrs.evolve(summary, series=self._timeline.row(start_ns))
+
+    def _counts(self, tallies: Tallies) -> dict[str, Any]:
+        """What a summary says of these: of requests without warm-up, of sessions of all."""
+        judged = {
+            number: tally
+            for number, tally in tallies.items()
+            if not (self._phases and self._phases[number].is_warmup)
+        }
+        whole = self._together(judged)
+        return {
+            "steps": whole.steps(self._steps),
+            "targets": whole.targets(self._targets),
+            "held_sessions": sum(tally.held_sessions for tally in tallies.values()),
+            "skipped_steps": sum(tally.skipped_steps for tally in tallies.values()),
+        }
+
+    def _together(self, tallies: Tallies) -> Tally:
+        """Their sum; of one alone, that very one."""
+        if len(tallies) == 1:
+            return next(iter(tallies.values()))
+        whole = self._new_tally()
+        for tally in tallies.values():
+            whole.merge(tally)
+        return whole
+
+    def _tally(self, tallies: Tallies, number: int) -> Tally:
+        """The one of that phase, made if there is none."""
+        if number not in tallies:
+            tallies[number] = self._new_tally()
+        return tallies[number]
+
+    def _phase(
+        self, number: int, tally: Tally | None, now_ns: int, *, knows_planned: bool = False
+    ) -> PhaseSummary:
+        """One phase at that time."""
+        phase = self._phases[number]
+        tally = self._new_tally() if tally is None else tally
+        sessions = tally.ledger(None)
+        if knows_planned:
+            sessions = attrs.evolve(sessions, planned=sessions.arrived)
+        return PhaseSummary(
+            name=phase.name,
+            start_ns=phase.start_ns,
+            end_ns=max(phase.start_ns, min(self._phase_end_ns(number, now_ns), now_ns)),
+            is_warmup=phase.is_warmup,
+            steps=tally.steps(self._steps),
+            sessions=sessions,
+        )
+
+    def _phase_end_ns(self, number: int, now_ns: int) -> int:
+        """Where a phase ends; the last one goes on as long as the run."""
+        ends_ns = self._phase_ends_ns
+        return int(ends_ns[number]) if number < len(ends_ns) else now_ns
+
+    def _overlaps(self, number: int, start_ns: int, end_ns: int) -> bool:
+        phase_end_ns = self._phase_end_ns(number, end_ns)
+        return self._phases[number].start_ns < end_ns and phase_end_ns > start_ns
 
     def _number(self, time_ns: int) -> int:
         """Which interval a time is in."""
         return max(time_ns, 0) // self._interval_ns
 
-    def _add_part(self, number: int, rows: Columns) -> None:
+    def _add_interval(self, number: int, rows: Columns) -> None:
         """Count rows that ended in one interval."""
         time_ns = number * self._interval_ns
-        number = max(number, self._first_open)
-        if number not in self._open:
-            self._open[number] = self._new_tally()
-        tally = self._open[number]
+        tallies = self._open.setdefault(max(number, self._first_open), {})
+        for phase, part in self._by_phase(rows):
+            self._add_part(self._tally(tallies, phase), time_ns, part)
+
+    def _by_phase(self, rows: Columns) -> Iterator[tuple[int, Columns]]:
+        """The rows that were due in each phase, what is due when two meet in the first of them."""
+        ends_ns = self._phase_ends_ns
+        if not ends_ns.size:
+            yield 0, rows
+            return
+        due_ns = rows["due_ns"]
+        first, last = np.searchsorted(ends_ns, (due_ns.min(), due_ns.max())).tolist()
+        if first == last:
+            yield first, rows
+            return
+        phases = np.searchsorted(ends_ns, due_ns)
+        for phase in np.unique(phases).tolist():
+            yield phase, rows.where(phases == phase)
+
+    def _add_part(self, tally: Tally, time_ns: int, rows: Columns) -> None:
+        """Count rows that ended in one interval and were due in one phase."""
         if rows.has(NOT_STARTED):
             not_started = rows.flagged(NOT_STARTED)
             self._add_not_started(tally, rows.where(not_started))
@@ -189,3 +282,8 @@ class Collection:
             bytes_out=int(rows["bytes_out"].sum()),
             bytes_in=int(rows["bytes_in"].sum()),
         )
+
+
+def _ledger(tallies: Tallies) -> Ledger:
+    """What became of the sessions of all of them."""
+    return reduce(Ledger.__add__, (tally.ledger(None) for tally in tallies.values()), Ledger())

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flux.histogram import Histogram
 from flux.stage import Run
-from flux.summary import StepSummary, Summary
+from flux.summary import PhaseSummary, StepSummary, Summary
 from flux.units import Duration
 
 WIDTH = 80
@@ -31,11 +31,12 @@ def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> s
     lines = [
         _title(_head(summary, run), verdict),
         "",
-        *_count_table(shown, summary.duration_s),
+        *_count_table(shown, summary.measured_s),
         "",
         *_latency_table(shown),
         "",
         *_target_table(targets, summary.duration_s),
+        *_phase_table(summary.phases),
         *_facts(summary),
         *(_field("ended by", run.control.ending.text) if run.control.ending else ()),
         "",
@@ -47,12 +48,12 @@ def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> s
 
 
 def format_progress(summary: Summary) -> str:
-    """One line about an interval, without a line break."""
-    total = summary.total
+    """One line about an interval, without a line break: the load as it is, warm-up included."""
+    total = summary.load
     opened = "-" if summary.open_sessions is None else f"{summary.open_sessions:,}"
     p50, p99 = (format_percentile(total.response, percent) for percent in (50, 99))
     return (
-        f"{_seconds(summary.end_ns / 1e9):>7} {format_count(summary.rate_per_s):>8}/s  "
+        f"{_seconds(summary.end_ns / 1e9):>7} {format_count(summary.load_per_s):>8}/s  "
         f"ok {total.successes:>6}  failed {total.failures:>4}  "
         f"p50 {p50:>7}  p99 {p99:>7}  open {opened:>4}"
     )
@@ -149,6 +150,27 @@ def _latency_row(name: str, cells: Sequence[str]) -> str:
     *responses, p50, p99 = cells
     left = "".join(f"{cell:>9}" for cell in responses)
     return f"{_cut(name, NAME_WIDTH):<{NAME_WIDTH}}{left}  {p50:>11}{p99:>11}"
+
+
+def _phase_table(phases: Sequence[PhaseSummary]) -> Iterator[str]:
+    """A line for each phase, and an empty one; nothing if there are none."""
+    if not phases:
+        return
+    yield _phase_row("phase", ("requests", "ok", "failed", "rate/s", "p50", "p95", "p99"))
+    for phase in phases:
+        total = phase.total
+        counts = (f"{count:,}" for count in (total.requests, total.successes, total.failures))
+        times = (format_percentile(total.response, percent) for percent in (50, 95, 99))
+        yield _phase_row(phase.title, (*counts, format_count(phase.rate_per_s), *times))
+    if any(phase.is_warmup for phase in phases):
+        yield "warm-up is in no other number of requests or latency on this page"
+    yield ""
+
+
+def _phase_row(name: str, cells: Sequence[str]) -> str:
+    widths = (10, 10, 8, 9, 8, 8, 8)
+    name = f"{_cut(name, 18):<19}"
+    return name + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
 
 
 def _facts(summary: Summary) -> Iterator[str]:

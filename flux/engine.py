@@ -27,6 +27,7 @@ from flux.control import Ending
 from flux.edges import Edge, Fanout
 from flux.errors import ExitCode, FluxError, StageFailed, UsageError
 from flux.parts import Parts
+from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ROSTER, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
@@ -92,6 +93,8 @@ async def run_pipeline(
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
+        if wiring.summaries:  # worker processes have none: their parent marks the phases
+            watching.start_soon(mark_phases, run, pipeline.phases)
         async with trio.open_nursery() as stages:
             for node in pipeline.nodes:
                 stages.start_soon(_run_stage, node, wiring, run, result)
@@ -266,6 +269,7 @@ def make_context(
         targets=parts.targets,
         target_urls=parts.target_urls,
         first_target=parts.first_targets.get(node.name, 0),
+        phases=pipeline.phases,
     )
 
 

@@ -1,5 +1,6 @@
 """The graph of a pipeline: stages in their places. Plain data that is made by `flux.pipeline`."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Self
@@ -14,6 +15,7 @@ from flux.guards.breaker import Breaker
 from flux.guards.budget import Budget
 from flux.guards.hosts import HostPattern, HostRule
 from flux.guards.manners import Manners, user_agent
+from flux.phases import Phase, PhaseTable, length_of
 from flux.schemas import ARRIVAL, OUTCOME, Schema
 from flux.stage import Shard, kind_of
 from flux.units import Duration
@@ -47,7 +49,11 @@ class Settings:
     """Name of the run in results and on screen; the file's name without its ending if absent."""
     duration: Annotated[Duration, above(0)] | None = None
     """How long sessions arrive, as in "30s"; a generator's own `duration` comes first. Absent:
-    until its `count` is reached, or until the run is stopped."""
+    until its `count` is reached, or until the run is stopped. With phases, which say how long they
+    are, it cuts the run short."""
+    warmup: Annotated[Duration, above(0)] | None = None
+    """How long, from the start, what is due is left out of everything that is judged; with phases,
+    they say which of them are warm-up."""
     seed: Annotated[int, between(0, 2**64 - 1)] | None = None
     """Fixes every arrival and every random value; drawn, and written to session.toml, if absent."""
     drain: Duration = Duration.of_seconds(30)
@@ -66,11 +72,32 @@ class Settings:
     """What the run may spend before it is stopped, as a [budget] table; see Guards."""
     stage: tuple[Any, ...] = ()
     """The stages, in order."""
+    phase: tuple[PhaseTable, ...] = ()
+    """The phases of the run, in order: tables with `name`, `duration`, `warmup` and `stage`."""
 
     def check(self) -> Iterator[Violation]:
-        """The name goes to screens, logs and files as it is."""
+        """The name goes to screens, logs and files as it is; phases and warm-up fit the run."""
         if not self.name.isprintable():
             yield Violation("must be one line of printable text", key="name")
+        yield from self._check_phases() if self.phase else self._check_warmup()
+
+    def _check_warmup(self) -> Iterator[Violation]:
+        if self.warmup is not None and self.duration is not None and self.warmup >= self.duration:
+            yield Violation("must be shorter than duration", key="warmup")
+
+    def _check_phases(self) -> Iterator[Violation]:
+        length = length_of(self.phase)
+        if self.duration is not None and self.duration > length:
+            hint = "leave it out; it is there to cut a run short"
+            yield Violation(f"must be at most {length}, as phases are", key="duration", hint=hint)
+        if self.warmup is not None:
+            hint = "write a first phase with warmup = true"
+            yield Violation("means nothing beside phases", key="warmup", hint=hint)
+        warmup_ns = length_of(list(itertools.takewhile(lambda one: one.warmup, self.phase)))
+        if warmup_ns == length:
+            yield Violation("must not all be warm-up, or nothing is measured", key="phase")
+        elif self.duration is not None and self.duration <= warmup_ns:
+            yield Violation("must be longer than the warm-up that it begins with", key="duration")
 
 
 @attrs.frozen
@@ -106,6 +133,8 @@ class Pipeline:
     settings: Settings
     nodes: tuple[Node, ...]
     document: Document
+    phases: tuple[Phase, ...] = ()
+    """Named parts of the run; none if it has neither phases nor warm-up."""
 
     @property
     def manners(self) -> Manners:

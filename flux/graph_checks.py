@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from flux.config.locate import Path
 from flux.config.problems import Problem
 from flux.graph import Node, Pipeline
+from flux.phases import length_of
 from flux.schemas import DEMAND, USERS
 
 
@@ -18,6 +19,8 @@ def check_graph(pipeline: Pipeline) -> Iterator[Problem]:
         untaken = node.emits is not None and not pipeline.takers(node)
         if untaken and node.kind != "collector":
             yield _untaken(pipeline, node)
+        if node.kind == "generator":
+            yield from _too_long(pipeline, node)
         if node.kind == "shaper":
             yield from _unfit(pipeline, node)
 
@@ -52,6 +55,22 @@ def _unfit(pipeline: Pipeline, node: Node) -> Iterator[Problem]:
     own: int | None = getattr(source, "duration", None)
     for one in check(source, own if own is not None else pipeline.settings.duration):
         yield Problem((*node.path, *((one.key,) if one.key else ())), one.rule, one.hint)
+    for index, phase in enumerate(pipeline.phases):
+        if node.name in phase.stages and phase.end_ns is not None:
+            path = ("phase", index, "stage", node.name)
+            length_ns = phase.end_ns - phase.start_ns
+            check = phase.stages[node.name].check_source
+            for one in check(phase.source(chain[0].name, source), length_ns):
+                yield Problem((*path, *((one.key,) if one.key else ())), one.rule, one.hint)
+
+
+def _too_long(pipeline: Pipeline, node: Node) -> Iterator[Problem]:
+    """A generator whose sessions would arrive after the last phase."""
+    length = length_of(pipeline.settings.phase)
+    own: int | None = getattr(node.stage, "duration", None)
+    if length and own is not None and own > length:
+        hint = "leave it out; the phases say how long sessions arrive"
+        yield Problem((*node.path, "duration"), f"must be at most {length}, as phases are", hint)
 
 
 def _untaken(pipeline: Pipeline, node: Node) -> Problem:

@@ -20,12 +20,14 @@ from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph
 from flux.guards.contacts import check_contacts
 from flux.guards.put_in import check_guards, with_guards
+from flux.phase_overrides import Overrides
+from flux.phases import length_of, phases_of
 from flux.registry import StageEntry, find_stages
 from flux.wiring import Draft, Wiring
 
 __all__ = ["Node", "Pipeline", "Settings", "compile_document", "describe", "load"]
 
-_TABLES = ("breaker", "budget")
+_TABLES = ("breaker", "budget", "phase")
 """Tables at the top of a file whose keys `--set` may name."""
 
 _OWN_KEYS = ("use", "name", "inputs")
@@ -94,6 +96,8 @@ class _Compiler:
         settings, problems = structure(Settings, self.document.values, base=self.document.base)
         self.problems += problems
         drafts = self._read_stages()
+        overrides = Overrides(self.document, drafts or ())
+        self.problems += overrides.problems
         if settings is None or drafts is None or self.problems:
             return None
         wiring = Wiring(self._stages)
@@ -101,7 +105,11 @@ class _Compiler:
         self.problems += wiring.problems
         if nodes is None:
             return None
-        pipeline = Pipeline(settings.name or default_name, settings, nodes, self.document)
+        if settings.phase and settings.duration is None:
+            settings = attrs.evolve(settings, duration=length_of(settings.phase))
+        phases = phases_of(settings.phase, settings.warmup, settings.duration, overrides.stages)
+        name = settings.name or default_name
+        pipeline = Pipeline(name, settings, nodes, self.document, phases)
         self.problems += check_graph(pipeline)
         self.problems += check_guards(pipeline)
         pipeline = with_guards(pipeline)

@@ -6,7 +6,7 @@ never waits. What comes out is what a run would release.
 
 import datetime
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -19,6 +19,7 @@ from flux.clock import PlannedClock
 from flux.engine import make_context, run_pipeline
 from flux.errors import UsageError
 from flux.pacing import integral
+from flux.phases import Phase, starts_of, titled
 from flux.pipeline import Node, Pipeline
 from flux.schemas import DEMAND, ROSTER, USERS, Rows, Schema
 from flux.stage import Context, Inbox, Outbox, Run, Shard
@@ -30,12 +31,12 @@ Take = Callable[[Rows], None]
 MAX_ROWS = 20_000_000
 """Rows of demand that a plan holds, at the most."""
 
-MAX_PHASES = 24
+MAX_STRETCHES = 24
 """More changes of shape than this are not shown one by one."""
 
 
 @attrs.frozen
-class Phase:
+class Stretch:
     """A part of the run in which the demand keeps one shape."""
 
     start_ns: int
@@ -51,6 +52,32 @@ class Phase:
 
 
 @attrs.frozen
+class PlannedPhase:
+    """What one phase of a run comes to."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+    is_warmup: bool
+    arrivals: int
+    """Arrivals due in it, of this shard; in the closed model, users that join."""
+    wanted: float
+    """Arrivals wanted in it; for users, user-seconds."""
+    min_level: float
+    max_level: float
+
+    @property
+    def title(self) -> str:
+        """Its name, marked if it is warm-up."""
+        return titled(self.name, self.is_warmup)
+
+    @property
+    def mean_level(self) -> float:
+        """The level on average."""
+        return self.wanted / (self.end_ns - self.start_ns) * 1e9
+
+
+@attrs.frozen
 class Plan:
     """The demand of a pipeline and what it comes to."""
 
@@ -63,6 +90,8 @@ class Plan:
     """Arrivals of this shard due in each row; in the closed model, users that join."""
     first_due_ns: int | None
     last_due_ns: int | None
+    phases: tuple[PlannedPhase, ...] = ()
+    """Those of the run, if it has any, as far as its demand goes."""
 
     @property
     def arrivals(self) -> int:
@@ -98,18 +127,18 @@ class Plan:
         levels: npt.NDArray[np.float64] = np.diff(np.interp(cuts, edges, total)) / np.diff(cuts)
         return levels
 
-    def phases(self) -> list[Phase]:
+    def stretches(self) -> list[Stretch]:
         """The run in parts that keep one shape, or in equal parts if there would be too many."""
         bends = _bends(self.demand)
-        if len(bends) - 1 > MAX_PHASES:
+        if len(bends) - 1 > MAX_STRETCHES:
             starts = self.demand["start_ns"]
             even = np.linspace(0, self.duration_ns, 11)[:-1]
             bends = np.unique(np.append(np.searchsorted(starts, even), len(starts)))
-        return [self._phase(int(a), int(b)) for a, b in itertools.pairwise(bends)]
+        return [self._stretch(int(a), int(b)) for a, b in itertools.pairwise(bends)]
 
-    def _phase(self, first: int, last: int) -> Phase:
+    def _stretch(self, first: int, last: int) -> Stretch:
         rows = self.demand[first:last]
-        return Phase(
+        return Stretch(
             start_ns=int(rows["start_ns"][0]),
             end_ns=int(rows["end_ns"][-1]),
             level=float(rows["level"][0]),
@@ -163,11 +192,14 @@ def make_plan(
         raise record.take_error  # no stage is to blame
     if result.failures:
         raise result.failures[0]
+    demand = np.concatenate(record.demand or [DEMAND.empty(0)])
+    per_row = np.concatenate(record.per_row or [np.zeros(0, np.int64)])
     return Plan(
         name=pipeline.name,
         is_closed=record.is_closed,
-        demand=np.concatenate(record.demand or [DEMAND.empty(0)]),
-        per_row=np.concatenate(record.per_row or [np.zeros(0, np.int64)]),
+        demand=demand,
+        per_row=per_row,
+        phases=tuple(_planned_phases(pipeline.phases, demand, per_row)),
         first_due_ns=record.first_due_ns,
         last_due_ns=record.last_due_ns,
     )
@@ -178,6 +210,27 @@ def _paced_chain(pipeline: Pipeline, executor: Node) -> tuple[Node, ...]:
     chain = pipeline.chain(executor)
     pacers = [index for index, node in enumerate(chain) if node.accepts in (DEMAND, USERS)]
     return chain[: pacers[-1] + 1]
+
+
+def _planned_phases(
+    phases: Sequence[Phase], demand: Rows, per_row: npt.NDArray[np.int64]
+) -> Iterator[PlannedPhase]:
+    """The phases that the demand reaches; its rows are cut where one of them begins."""
+    number = np.searchsorted(starts_of(phases), demand["start_ns"], side="right") - 1
+    for index, phase in enumerate(phases):
+        rows = demand[number == index]
+        if len(rows):
+            levels = np.append(rows["level"], rows["end_level"])
+            yield PlannedPhase(
+                name=phase.name,
+                start_ns=phase.start_ns,
+                end_ns=int(rows["end_ns"][-1]),
+                is_warmup=phase.is_warmup,
+                arrivals=int(per_row[number == index].sum()),
+                wanted=integral(rows),
+                min_level=float(levels.min()),
+                max_level=float(levels.max()),
+            )
 
 
 def _check_end(context: Context, *, is_closed: bool) -> None:

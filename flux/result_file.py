@@ -9,13 +9,14 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from flux.conservation import Ledger
 from flux.control import Ending
 from flux.errors import FluxError
 from flux.histogram import Histogram, encode
 from flux.series import COUNTS, LEVELS, PEAKS, PERCENTS, QUANTILES, Series
 from flux.stage import Run
 from flux.storage import storing, write_whole
-from flux.summary import LATENCIES, StepSummary, Summary
+from flux.summary import LATENCIES, PhaseSummary, StepSummary, Summary
 
 SCHEMA_ID = "flux.result/1"
 """Name and major version of the format; the number grows when a key changes or goes."""
@@ -57,6 +58,7 @@ def result_document(summary: Summary, run: Run) -> Document:
         "errors": dict(total.errors),
         "steps": [_step(step) for step in summary.steps],
         "targets": [_step(target) for target in summary.targets],
+        "phases": [_phase(phase) for phase in summary.phases],
         "marks": [
             {"time_ns": mark.time_ns, "kind": mark.kind, "text": mark.text}
             for mark in summary.marks
@@ -67,7 +69,7 @@ def result_document(summary: Summary, run: Run) -> Document:
 
 
 def result_text(document: Document) -> str:
-    """The document as it is written: indented, but steps, rows and histograms a line each."""
+    """The document as it is written: indented, but items of arrays a line each."""
     parts = (f"  {json.dumps(key)}: {_value_text(value)}" for key, value in document.items())
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -118,7 +120,11 @@ def _ending(ending: Ending | None) -> Document | None:
 
 
 def _sessions(summary: Summary) -> Document:
-    sessions = summary.sessions
+    held, skipped = summary.held_sessions, summary.skipped_steps
+    return {**_ledger(summary.sessions), "held": held, "skipped_steps": skipped}
+
+
+def _ledger(sessions: Ledger) -> Document:
     return {
         "planned": sessions.planned,
         "started": sessions.started,
@@ -130,8 +136,6 @@ def _sessions(summary: Summary) -> Document:
         "succeeded": sessions.succeeded,
         "failed": sessions.failed,
         "aborted": sessions.aborted,
-        "held": summary.held_sessions,
-        "skipped_steps": summary.skipped_steps,
     }
 
 
@@ -176,6 +180,23 @@ def _step(step: StepSummary) -> Document:
         "latency": _latencies(step),
         "statuses": _texts(step.statuses),
         "errors": dict(step.errors),
+    }
+
+
+def _phase(phase: PhaseSummary) -> Document:
+    total = phase.total
+    return {
+        "name": phase.name,
+        "start_ns": phase.start_ns,
+        "end_ns": phase.end_ns,
+        "warmup": phase.is_warmup,
+        "rate_per_s": phase.rate_per_s,
+        "requests": total.requests,
+        "successes": total.successes,
+        "failures": total.failures,
+        "sessions": _ledger(phase.sessions),
+        "latency": _latencies(total),
+        "steps": [_step(step) for step in phase.steps],
     }
 
 

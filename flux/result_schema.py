@@ -35,7 +35,7 @@ def result_schema() -> Node:
 def _top() -> dict[str, Node]:
     return {
         "Script": {"type": "string", "description": "Name of the pipeline."},
-        "Total": _count("Requests: Success + Failure."),
+        "Total": _count("Requests, without warm-up: Success + Failure."),
         "Success": _count("Requests that succeeded by the flow's rule and its expectations."),
         "Failure": _count("Requests that did not."),
         "schema": {"const": SCHEMA_ID, "description": "Name and major version of this format."},
@@ -50,7 +50,7 @@ def _top() -> dict[str, Node]:
         "rate_per_s": {
             "type": "number",
             "minimum": 0,
-            "description": "Requests per second over duration_ns.",
+            "description": "Requests per second over duration_ns, both without warm-up.",
         },
         "peak_in_flight": _or_null(_count("Most requests under way at once; null: not known yet.")),
         "peak_users": _or_null(_count("Most sessions under way at once; null: not known yet.")),
@@ -59,10 +59,16 @@ def _top() -> dict[str, Node]:
         "latency": _ref("latencies"),
         "statuses": _ref("statuses"),
         "errors": _ref("errors"),
-        "steps": _array("Each step of each flow, in order.", _step("step", "Of the step.")),
+        "steps": _array(
+            "Each step of each flow, in order, without warm-up.", _step("step", "Of the step.")
+        ),
         "targets": _array(
-            "Each target, in order; while complete is false, none if there is only one.",
+            "Each target, in order, without warm-up; while complete is false, none if there is "
+            "only one.",
             _step("target", "Of the target."),
+        ),
+        "phases": _array(
+            "Each phase, in order; none in a run without phases or warm-up.", _phase()
         ),
         "marks": _array("What happened on the way, in order.", _mark()),
         "series": _array("The run row by row of time, without gaps.", _row()),
@@ -110,20 +116,26 @@ def _sessions() -> Node:
         "cancelled + lost, and started = succeeded + failed + aborted. In the closed model a "
         "session is one iteration.",
         {
-            "planned": _or_null(_count("Arrivals that were due; null in the closed model.")),
-            "started": _count("Sessions that began."),
-            "repeated": _count("Iterations, begun or withheld, that a user had after its first."),
-            "dropped": _count("Arrivals that could not start in time."),
-            "withheld": _count("Arrivals given up because no target was healthy."),
-            "cancelled": _count("Arrivals that were not due yet when the run was stopped."),
-            "lost": _count("Arrivals of a worker process that died."),
-            "succeeded": _count("Sessions with every step as it should be."),
-            "failed": _count("Sessions that ended in any other way."),
-            "aborted": _count("Sessions that the end of the run cut."),
+            **_ledger(),
             "held": _count("Sessions that first waited for a place under max_in_flight."),
             "skipped_steps": _count("Steps that ended sessions never ran."),
         },
     )
+
+
+def _ledger() -> dict[str, Node]:
+    return {
+        "planned": _or_null(_count("Arrivals that were due; null in the closed model.")),
+        "started": _count("Sessions that began."),
+        "repeated": _count("Iterations, begun or withheld, that a user had after its first."),
+        "dropped": _count("Arrivals that could not start in time."),
+        "withheld": _count("Arrivals given up because no target was healthy."),
+        "cancelled": _count("Arrivals that were not due yet when the run was stopped."),
+        "lost": _count("Arrivals of a worker process that died."),
+        "succeeded": _count("Sessions with every step as it should be."),
+        "failed": _count("Sessions that ended in any other way."),
+        "aborted": _count("Sessions that the end of the run cut."),
+    }
 
 
 def _validity() -> Node:
@@ -199,6 +211,38 @@ def _step(what: str, name: str) -> Node:
             "latency": _ref("latencies"),
             "statuses": _ref("statuses"),
             "errors": _ref("errors"),
+        },
+    )
+
+
+def _phase() -> Node:
+    return _object(
+        "The requests that were due in one phase: start_ns < due_ns, and due_ns not above end_ns; "
+        "the last phase has all that follows.",
+        {
+            "name": {"type": "string", "description": "Of the phase."},
+            "start_ns": _count("Where it begins, nanoseconds."),
+            "end_ns": _count("Where it ends; start_ns if the run ended before."),
+            "warmup": {
+                "type": "boolean",
+                "description": "True: these requests are in no number outside phases but those of "
+                "sessions, series and peaks.",
+            },
+            "rate_per_s": {
+                "type": "number",
+                "minimum": 0,
+                "description": "Requests per second from start_ns to end_ns.",
+            },
+            "requests": _count("Requests that were made."),
+            "successes": _count("Those that succeeded."),
+            "failures": _count("Those that did not."),
+            "sessions": _object(
+                "What became of the sessions. One that ends in a later phase than it began in is "
+                "counted where it began and, by its last request, where it ended.",
+                _ledger(),
+            ),
+            "latency": _ref("latencies"),
+            "steps": _array("Each step of each flow, in order.", _step("step", "Of the step.")),
         },
     )
 

@@ -9,6 +9,7 @@ Most shapers are a smooth function of time and write one method, `factor_at`. On
 that carries a state from tick to tick, brings a `Profile` of its own.
 """
 
+import datetime
 from collections.abc import Iterator
 from typing import Any, ClassVar, Protocol
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from flux.arrivals import end_of_source_ns
 from flux.config.problems import Violation
 from flux.errors import FluxError
+from flux.phases import Phase, starts_of
 from flux.schemas import DEMAND, SAME, USERS, Rows, Schema, read_only
 from flux.stage import Context, Inbox, Outbox
 
@@ -29,6 +31,8 @@ Factors = npt.NDArray[np.float64]
 
 NO_CUTS: Times = np.empty(0, np.int64)
 NO_CUTS.flags.writeable = False
+
+_FOREVER_NS = 2**62
 
 
 class Profile(Protocol):
@@ -47,6 +51,10 @@ class Shaper:
 
     accepts: ClassVar[tuple[Schema, ...]] = (DEMAND, USERS)
     emits: ClassVar[Schema] = SAME
+    phase_keys: ClassVar[tuple[str, ...] | None] = None
+    """Keys that a phase can change; None: all of them."""
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Keys that say one thing in several ways: a phase that has one of them replaces the other."""
 
     @property
     def rises_until_ns(self) -> int | None:
@@ -63,6 +71,12 @@ class Shaper:
     def profile(self, context: Context) -> Profile:
         """The shaper at work in one run."""
         return SmoothProfile(self)
+
+    def whole_profile(self, context: Context) -> Profile:
+        """The shaper at work in one run, with the phases' own where they have one."""
+        if any(context.stage in phase.stages for phase in context.phases):
+            return PhasedProfile(self, context)
+        return self.profile(context)
 
     def check_source(self, source: Any, end_ns: int | None) -> Iterator[Violation]:
         """Rules between this shaper and what it shapes.
@@ -81,7 +95,7 @@ class Shaper:
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Shape batch by batch."""
-        profile = self.profile(context)
+        profile = self.whole_profile(context)
         async for demand in inbox:
             await outbox.send(profile.shape(demand))
 
@@ -100,6 +114,94 @@ class SmoothProfile:
         """New rows with both levels multiplied by the factor there."""
         factor = self.shaper.factor_at
         return multiplied(demand, factor(demand["start_ns"]), factor(demand["end_ns"]))
+
+
+@attrs.frozen
+class _Part:
+    """A shaper at work in one phase."""
+
+    start_ns: int
+    end_ns: int
+    origin_ns: int
+    """Where its time begins: with the phase if that has its own, else with the run."""
+    profile: Profile
+
+
+class PhasedProfile:
+    """A shaper that some phases have otherwise.
+
+    A phase's own begins when the phase does: its time is counted from there, its randomness is its
+    own, and for it the run is as long as the phase. In the other phases the stage's own goes on in
+    the time of the run.
+    """
+
+    def __init__(self, shaper: Shaper, context: Context) -> None:
+        """Make a profile for each phase that has its own, and one for the others together."""
+        self._tick_ns = context.run.tick_ns
+        self._starts_ns = starts_of(context.phases)
+        self._parts: list[_Part] = []
+        base: Profile | None = None
+        for phase in context.phases:
+            own: Shaper | None = phase.stages.get(context.stage)
+            end_ns = _FOREVER_NS if phase is context.phases[-1] else phase.end_ns or _FOREVER_NS
+            if own is not None:
+                profile = own.profile(_within(phase, context))
+                self._parts.append(_Part(phase.start_ns, end_ns, phase.start_ns, profile))
+            else:
+                base = shaper.profile(context) if base is None else base
+                self._parts.append(_Part(phase.start_ns, end_ns, 0, base))
+
+    def cuts(self, start_ns: int, end_ns: int) -> Times:
+        """Those of each phase's profile, and its ticks if they are not the run's."""
+        found = [NO_CUTS]
+        for part in self._parts:
+            first_ns, last_ns = max(start_ns, part.start_ns), min(end_ns, part.end_ns)
+            if first_ns <= last_ns:
+                origin_ns = part.origin_ns
+                found.append(
+                    part.profile.cuts(first_ns - origin_ns, last_ns - origin_ns) + origin_ns
+                )
+                if origin_ns % self._tick_ns:
+                    first_tick_ns = first_ns + (origin_ns - first_ns) % self._tick_ns
+                    found.append(np.arange(first_tick_ns, last_ns, self._tick_ns))
+        return np.concatenate(found)
+
+    def shape(self, demand: Rows) -> Rows:
+        """New rows, each shaped by the phase that it begins in."""
+        number = np.searchsorted(self._starts_ns, demand["start_ns"], side="right") - 1
+        shaped = [
+            _shaped_by(self._parts[one], demand[number == one])
+            for one in np.unique(number).tolist()
+        ]
+        return read_only(np.concatenate(shaped)) if shaped else demand
+
+
+def _within(phase: Phase, context: Context) -> Context:
+    """What a phase's own shaper is told: of a run that begins and ends with the phase."""
+    run = context.run
+    started_at = run.started_at + datetime.timedelta(microseconds=phase.start_ns / 1000)
+    length_ns = run.duration_ns if phase.end_ns is None else phase.end_ns - phase.start_ns
+    return attrs.evolve(
+        context,
+        run=attrs.evolve(run, duration_ns=length_ns, started_at=started_at),
+        stage=f"{context.stage}.{phase.name}",
+        upstream=(phase.source(context.source_name, context.source), *context.upstream[1:]),
+    )
+
+
+def _shaped_by(part: _Part, demand: Rows) -> Rows:
+    """The rows shaped in the time of one part."""
+    if not part.origin_ns:
+        return part.profile.shape(demand)
+    shaped = part.profile.shape(_moved(demand, -part.origin_ns))
+    return _moved(shaped, part.origin_ns)
+
+
+def _moved(demand: Rows, by_ns: int) -> Rows:
+    moved = demand.copy()
+    moved["start_ns"] += by_ns
+    moved["end_ns"] += by_ns
+    return read_only(moved)
 
 
 def middle(demand: Rows) -> Times:

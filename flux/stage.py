@@ -28,6 +28,7 @@ from flux.clock import Clock
 from flux.control import Control
 from flux.guards.manners import Manners
 from flux.habits import Habits
+from flux.phases import Phase
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
 from flux.summary import Finding, Mark
 
@@ -121,6 +122,8 @@ class Context:
     """For an executor: index of its first target among them."""
     prepared: Any = None
     """What this stage's `prepare` gave; None if it has none, or was not asked to prepare."""
+    phases: tuple[Phase, ...] = ()
+    """Named parts of the run; none if it has neither phases nor warm-up."""
     report_planned: Callable[[int], None] = lambda _: None
     """For an executor that is sent no ARRIVAL rows: arrivals released so far on its behalf."""
     report_gauge: Callable[[Callable[[], int]], None] = lambda _: None

@@ -22,6 +22,7 @@ import attrs
 
 from flux.conservation import Ledger
 from flux.histogram import Histogram
+from flux.phases import titled
 from flux.series import Series
 from flux.standstill import Pulse, describe
 
@@ -97,8 +98,60 @@ class StepSummary:
 
 
 @attrs.frozen
+class PhaseSummary:
+    """One phase of a run, as far as it has come: the requests that were due in it."""
+
+    name: str
+    start_ns: int
+    """Where it begins, since the run began."""
+    end_ns: int
+    """Where it ends, or how far the run has come in it; `start_ns` if it was never reached."""
+    is_warmup: bool
+    """True: these requests are left out of everything that is judged."""
+    steps: tuple[StepSummary, ...]
+    """Every step of the run, in the order of its step numbers."""
+    sessions: Ledger = attrs.field(factory=Ledger)
+    """What became of the sessions: those that began, or were to, by their arrival, and those that
+    ended by their last request; so the second law need not hold for one phase."""
+
+    @property
+    def title(self) -> str:
+        """Its name, marked if it is warm-up."""
+        return titled(self.name, self.is_warmup)
+
+    @cached_property
+    def total(self) -> StepSummary:
+        """All steps together."""
+        return StepSummary("total").merge(self.steps)
+
+    @property
+    def duration_s(self) -> float:
+        """How long it was, seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests per second over the whole of it; 0 if it has no length."""
+        return self.total.requests / self.duration_s if self.duration_s > 0 else 0.0
+
+    def merge(self, others: Iterable["PhaseSummary"]) -> "PhaseSummary":
+        """This and the others together, which are about the same phase; all stay as they are."""
+        parts = (self, *others)
+        return attrs.evolve(
+            self,
+            end_ns=max(part.end_ns for part in parts),
+            steps=tuple(first.merge(rest) for first, *rest in zip(*(part.steps for part in parts))),
+            sessions=reduce(Ledger.__add__, (part.sessions for part in parts)),
+        )
+
+
+@attrs.frozen
 class Summary:
-    """One interval of a run, or the whole of it."""
+    """One interval of a run, or the whole of it.
+
+    Counts and latencies are of what is judged, without warm-up; sessions, series and what was held
+    or skipped are of everything.
+    """
 
     start_ns: int
     """Where it begins, since the run began."""
@@ -107,10 +160,10 @@ class Summary:
     is_final: bool
     """True for the last one, which is about the whole run."""
     steps: tuple[StepSummary, ...]
-    """Every step of the run, in the order of its step numbers."""
+    """Every step of the run, in the order of its step numbers, without warm-up."""
     targets: tuple[StepSummary, ...] = ()
-    """Every target of the run, in the order of its target numbers; of an interval, nothing unless
-    there are several."""
+    """Every target of the run, in the order of its target numbers, without warm-up; of an interval,
+    nothing unless there are several."""
     sessions: Ledger = attrs.field(factory=Ledger)
     """What became of the sessions; of an interval's arrivals, `planned` is not known."""
     held_sessions: int = 0
@@ -127,11 +180,25 @@ class Summary:
     """What speaks against trusting the numbers; known in the final summary only."""
     marks: tuple[Mark, ...] = ()
     """What happened on the way, in order; known in the final summary only."""
+    phases: tuple[PhaseSummary, ...] = ()
+    """Of a run with phases or warm-up: each of them in order; of an interval, those in it."""
 
     @cached_property
     def total(self) -> StepSummary:
-        """All steps together."""
+        """All steps together, without warm-up."""
         return StepSummary("total").merge(self.steps)
+
+    @cached_property
+    def load(self) -> StepSummary:
+        """All steps together, warm-up included: what the target was given."""
+        warmup = [step for phase in self.phases if phase.is_warmup for step in phase.steps]
+        return self.total.merge(warmup) if warmup else self.total
+
+    @property
+    def measured_sessions(self) -> Ledger:
+        """What became of the sessions without warm-up."""
+        measured = [phase.sessions for phase in self.phases if not phase.is_warmup]
+        return reduce(Ledger.__add__, measured) if measured else self.sessions
 
     @property
     def duration_s(self) -> float:
@@ -139,9 +206,23 @@ class Summary:
         return (self.end_ns - self.start_ns) / 1e9
 
     @property
+    def measured_s(self) -> float:
+        """Length of it without warm-up, seconds."""
+        warmup = [phase for phase in self.phases if phase.is_warmup]
+        shared_ns = (
+            min(phase.end_ns, self.end_ns) - max(phase.start_ns, self.start_ns) for phase in warmup
+        )
+        return (self.end_ns - self.start_ns - sum(max(0, ns) for ns in shared_ns)) / 1e9
+
+    @property
     def rate_per_s(self) -> float:
-        """Requests per second over the whole of it; 0 if it has no length."""
-        return self.total.requests / self.duration_s if self.duration_s > 0 else 0.0
+        """Requests per second over the whole of it, without warm-up; 0 if it has no length."""
+        return self.total.requests / self.measured_s if self.measured_s > 0 else 0.0
+
+    @property
+    def load_per_s(self) -> float:
+        """Requests per second over the whole of it, warm-up included; 0 if it has no length."""
+        return self.load.requests / self.duration_s if self.duration_s > 0 else 0.0
 
     @property
     def peak_in_flight(self) -> int | None:
@@ -203,6 +284,7 @@ class Summary:
             marks=tuple(
                 sorted((one for part in parts for one in part.marks), key=lambda one: one.time_ns)
             ),
+            phases=_merged_phases(parts),
         )
 
 
@@ -210,6 +292,16 @@ def _check_names(what: str, ours: tuple[StepSummary, ...], theirs: tuple[StepSum
     names, others = [step.name for step in ours], [step.name for step in theirs]
     if names != others:
         raise ValueError(f"summaries must be about the same {what}, got {names} and {others}")
+
+
+def _merged_phases(parts: Iterable[Summary]) -> tuple[PhaseSummary, ...]:
+    """The phases of all of them, those of one name together, in order of time."""
+    by_name: dict[str, list[PhaseSummary]] = {}
+    for part in parts:
+        for phase in part.phases:
+            by_name.setdefault(phase.name, []).append(phase)
+    merged = [first.merge(rest) for first, *rest in by_name.values()]
+    return tuple(sorted(merged, key=lambda phase: phase.start_ns))
 
 
 def _added_counts(parts: Iterable[Mapping[int, int]]) -> dict[int, int]:

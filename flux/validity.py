@@ -1,7 +1,8 @@
 """Whether a run kept its own plan; if it did not, its numbers say nothing about the target.
 
 Pure: the final summary, limits and what is known of the generator go in, findings come out. A fatal
-finding makes the run invalid: `flux run` exits 96, and no threshold can pass.
+finding makes the run invalid: `flux run` exits 96, and no threshold can pass. The laws of
+conservation are held against the whole run, all else against what was measured, without warm-up.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,23 +69,24 @@ def _broken_laws(summary: Summary) -> Iterator[Finding]:
     for law in summary.sessions.check():
         yield Finding(f"sessions got lost: {law}", is_fatal=True)
     total = summary.total
-    if not total.requests and not summary.sessions.dropped:
-        yield Finding("no request was made", is_fatal=False)
+    if not total.requests and not summary.measured_sessions.dropped:
+        what = "made" if not summary.load.requests else "measured: all were warm-up"
+        yield Finding(f"no request was {what}", is_fatal=False)
     elif total.requests and not total.successes:
         yield Finding(f"every request failed, all {total.requests} of them", is_fatal=False)
 
 
 def _too_few_started(summary: Summary, limits: Limits) -> Iterator[Finding]:
     """Arrivals that their user had cancelled or withheld are left out."""
-    sessions = summary.sessions
+    sessions = summary.measured_sessions
     given_up = sessions.cancelled + sessions.withheld
     if sessions.planned is None or not (wanted := sessions.planned - given_up):
         return
-    share = sessions.arrived / wanted
+    share = sessions.begun / wanted
     if share < limits.min_rate:
         yield Finding(
             f"only {_percent(share)} of the planned arrivals started "
-            f"({sessions.arrived} of {wanted}, {sessions.dropped} dropped); "
+            f"({sessions.begun} of {wanted}, {sessions.dropped} dropped); "
             f"min_rate is {_percent(limits.min_rate)}",
             is_fatal=True,
         )

@@ -36,6 +36,7 @@ SHORTENED: Mapping[str, tuple[str, ...]] = {
     ),
     "ramp.toml": ("ramp.up=200ms", "ramp.down=200ms"),
     "register.toml": ("ramp.up=200ms", "ramp.down=200ms"),
+    "schedule.toml": ("exponential.rate=200/s",),
     "stress-ramp.toml": ("steps.steps.0.rate=40/s",),
     "iterations.toml": ("ramp.up=100ms", "users.think=10ms"),
     "visitors.toml": ("ramp.up=100ms", "visitors.think.every=20ms"),

@@ -12,7 +12,7 @@ import click
 from flux.cli.options import FILE, all_overrides, pipeline_options
 from flux.demand_picture import demand_html, demand_svg
 from flux.pipeline import load
-from flux.plan import Phase, Plan, make_plan
+from flux.plan import Plan, PlannedPhase, Stretch, make_plan
 from flux.schemas import ARRIVAL, DEMAND, Rows
 from flux.stage import Shard
 from flux.storage import write_whole
@@ -89,7 +89,7 @@ def _picture(plot: pathlib.Path | None) -> Callable[[Plan], str]:
 
 
 def text_lines(made: Plan, shard: Shard) -> Iterator[str]:
-    """The plan for people: a picture, totals, and the phases."""
+    """The plan for people: a picture, totals, the phases, and the stretches of one shape."""
     unit = "users" if made.is_closed else "/s"
     levels = made.levels(_CELLS)
     top = max(float(levels.max()), 1e-12)
@@ -107,19 +107,35 @@ def text_lines(made: Plan, shard: Shard) -> Iterator[str]:
     yield f"  {'mean':<12}{mean:.6g} {unit}"
     if made.first_due_ns is not None and made.last_due_ns is not None:
         yield f"  {'first, last':<12}{_seconds(made.first_due_ns)}, {_seconds(made.last_due_ns)}"
+    if made.phases:
+        yield ""
+        heads = f"{'min':>8} {'mean':>8} {'max':>8}"
+        yield f"  {'phase':<19} {'from':>10} {'to':>10} {heads} {what:>10}"
+        for phase in made.phases:
+            yield f"  {_phase_text(phase)}"
     yield ""
     yield f"  {'from':>12} {'to':>12} {'level':>22} {'wanted':>12} {what:>12}"
-    for phase in made.phases():
-        yield f"  {_phase_text(phase)}"
+    for stretch in made.stretches():
+        yield f"  {_stretch_text(stretch)}"
 
 
-def _phase_text(phase: Phase) -> str:
-    level = f"{phase.level:.6g}"
-    if abs(phase.end_level - phase.level) > 1e-9 * max(1.0, abs(phase.level)):
-        level += f" → {phase.end_level:.6g}"
+def _phase_text(phase: PlannedPhase) -> str:
+    title = phase.title if len(phase.title) <= 19 else f"{phase.title[:18]}…"
+    levels = (phase.min_level, phase.mean_level, phase.max_level)
     return (
-        f"{_seconds(phase.start_ns):>12} {_seconds(phase.end_ns):>12} {level:>22} "
-        f"{phase.wanted:>12.1f} {phase.arrivals:>12}"
+        f"{title:<19} {_seconds(phase.start_ns):>10} {_seconds(phase.end_ns):>10} "
+        + "".join(f"{level:>8.4g} " for level in levels)
+        + f"{phase.arrivals:>10}"
+    )
+
+
+def _stretch_text(stretch: Stretch) -> str:
+    level = f"{stretch.level:.6g}"
+    if abs(stretch.end_level - stretch.level) > 1e-9 * max(1.0, abs(stretch.level)):
+        level += f" → {stretch.end_level:.6g}"
+    return (
+        f"{_seconds(stretch.start_ns):>12} {_seconds(stretch.end_ns):>12} {level:>22} "
+        f"{stretch.wanted:>12.1f} {stretch.arrivals:>12}"
     )
 
 
@@ -138,10 +154,25 @@ def _as_json(made: Plan) -> dict[str, Any]:
         "peak_level": made.peak_level,
         "first_due_ns": made.first_due_ns,
         "last_due_ns": made.last_due_ns,
+        "phases": [_phase_json(phase) for phase in made.phases],
         "demand": [
             {**dict(zip(DEMAND.columns, row)), "arrivals": count}
             for row, count in zip(made.demand.tolist(), made.per_row.tolist())
         ],
+    }
+
+
+def _phase_json(phase: PlannedPhase) -> dict[str, Any]:
+    return {
+        "name": phase.name,
+        "start_ns": phase.start_ns,
+        "end_ns": phase.end_ns,
+        "warmup": phase.is_warmup,
+        "arrivals": phase.arrivals,
+        "wanted": phase.wanted,
+        "min_level": phase.min_level,
+        "mean_level": phase.mean_level,
+        "max_level": phase.max_level,
     }
 
 

@@ -144,40 +144,55 @@ def _table_of(
     if len(parts) == 1:
         return values, ()
     stages = values.get("stage")
-    names: dict[str, int] = {}
-    for index, stage in enumerate(stages if isinstance(stages, list) else []):
-        if isinstance(stage, dict):
-            names.setdefault(str(stage.get("name", stage.get("use"))), index)
+    names = _names(stages, "name", "use")
     shown = ".".join(parts)
-    path: Path = ()
-    table: Any = values
     if parts[0] in names:
-        path = ("stage", names[parts[0]])
-        table = stages[names[parts[0]]] if isinstance(stages, list) else {}
-        parts = parts[1:]
-    elif parts[0] not in tables:
-        problems.append(
-            Problem(
-                (),
-                f"has no stage {parts[0]!r} for --set {shown}",
-                did_you_mean(parts[0], [*names, *tables]) or f"its stages are {', '.join(names)}",
-            )
+        index = names[parts[0]]
+        return _within(stages, ("stage",), [str(index), *parts[1:]], shown, problems)
+    if parts[0] in tables:
+        return _within(values, (), parts, shown, problems)
+    problems.append(
+        Problem(
+            (),
+            f"has no stage {parts[0]!r} for --set {shown}",
+            did_you_mean(parts[0], [*names, *tables]) or f"its stages are {', '.join(names)}",
         )
-        return None, ()
+    )
+    return None, ()
+
+
+def _within(
+    table: Any, path: Path, parts: list[str], key: str, problems: list[Problem]
+) -> tuple[dict[str, Any] | None, Path]:
+    """The table that the last part stands in; items of arrays go by their number or name."""
     for part in parts[:-1]:
-        step: str | int = int(part) if isinstance(table, list) and part.isdigit() else part
-        path = (*path, step)
+        step: str | int = part
+        hint = None
         if isinstance(table, list):
+            names = _names(table, "name")
+            step = int(part) if part.isdigit() else names.get(part, part)
             table = table[step] if isinstance(step, int) and step < len(table) else None
+            hint = did_you_mean(part, names)
         else:
             table = table.setdefault(step, {})
+        path = (*path, step)
         if not isinstance(table, (dict, list)):
-            problems.append(Problem((), f"has no table for --set {shown}"))
+            problems.append(Problem((), f"has no table for --set {key}", hint))
             return None, ()
     if not isinstance(table, dict):
-        problems.append(Problem((), f"has no table for --set {shown}"))
+        problems.append(Problem((), f"has no table for --set {key}"))
         return None, ()
     return table, path
+
+
+def _names(tables: Any, *keys: str) -> dict[str, int]:
+    """The number of each table of an array by its name: the first of these keys that it has."""
+    names: dict[str, int] = {}
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        found = [table[key] for key in keys if key in table] if isinstance(table, dict) else []
+        if found:
+            names.setdefault(str(found[0]), index)
+    return names
 
 
 def _value(text: str) -> Any:

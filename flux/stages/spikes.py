@@ -35,6 +35,8 @@ class Spikes(Shaper):
     area (f - 1)·(ramp_up/2 + 0.28094·ramp_down).
     """
 
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("rate", "every"),)
+
     rate: Annotated[Rate, above(0)] | None = None
     """λ: how often a spike begins per time of no spike, as in "30/h", before the two bounds."""
     every: Annotated[Duration, above(0)] | None = None

@@ -23,6 +23,7 @@ class Users(Iterating):
     """
 
     emits: ClassVar[Schema] = USERS
+    phase_keys: ClassVar[tuple[str, ...]] = ("users",)
 
     users: Annotated[int, between(1, 1_000_000)]
     """How many virtual users there are, before shaping."""
@@ -42,7 +43,12 @@ class Users(Iterating):
             iterations=self.iterations, count=self.count, think=self.think, pace_ns=self.pace
         )
 
+    @property
+    def base_level(self) -> float:
+        """The level before shaping; of a phase's own, the level in that phase."""
+        return float(self.users)
+
     async def produce(self, context: Context, outbox: Outbox) -> None:
         """Send the number of users, tick by tick, until the duration is over."""
-        for rows in demand(context, float(self.users), self.duration):
+        for rows in demand(context, self.base_level, self.duration):
             await outbox.send(rows)

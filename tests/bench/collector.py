@@ -2,7 +2,8 @@
 
 Rows are those of a run at 100,000 requests per second, so intervals are closed and what is under
 way is settled as in real life. Each figure is the median of repeated runs; "spread" is the slowest
-and the fastest of them.
+and the fastest of them. With phases a warm-up comes first and then phases of 10 s; where two meet,
+an interval has rows of both.
 """
 
 import time
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from flux.collection import Collection
+from flux.phases import Phase
 from flux.schemas import OUTCOME, ErrorCode, Flag, Rows, read_only
 
 ROUNDS = 5
@@ -24,9 +26,19 @@ def main() -> None:
     print(f"{'steps':>6}{'batch':>8}{'M rows/s':>10}{'spread':>16}{'µs/batch':>10}{'worst ms':>10}")
     for steps in (1, 2, 4):
         for size in (64, 1024, 8192):
-            rows = outcome_rows(400 * max(size, 512), steps)
-            batches = [read_only(rows[at : at + size]) for at in range(0, len(rows), size)]
-            _print_rate(steps, size, len(rows), batches)
+            _print_rate(steps, size)
+    print("\nwith phases")
+    for size in (64, 1024, 8192):
+        _print_rate(1, size, warmup_and_phases())
+
+
+def warmup_and_phases() -> tuple[Phase, ...]:
+    """A warm-up of 1.5 s, so that the shortest run has two phases, and then one every 10 s."""
+    starts_ns = [0, *range(SECOND_NS * 3 // 2, 40 * SECOND_NS, 10 * SECOND_NS)]
+    return tuple(
+        Phase(f"phase-{number}", start_ns, None, is_warmup=not number)
+        for number, start_ns in enumerate(starts_ns)
+    )
 
 
 def outcome_rows(count: int, steps: int) -> Rows:
@@ -51,11 +63,13 @@ def outcome_rows(count: int, steps: int) -> Rows:
     return rows
 
 
-def _print_rate(steps: int, size: int, count: int, batches: Sequence[Rows]) -> None:
+def _print_rate(steps: int, size: int, phases: Sequence[Phase] = ()) -> None:
+    rows = outcome_rows(400 * max(size, 512), steps)
+    batches = [read_only(rows[at : at + size]) for at in range(0, len(rows), size)]
     rates, worst_s = [], []
     for _ in range(ROUNDS):
-        whole, worst = _seconds(steps, batches)
-        rates.append(count / whole / 1e6)
+        whole, worst = _seconds(steps, batches, phases)
+        rates.append(len(rows) / whole / 1e6)
         worst_s.append(worst)
     spread = f"{min(rates):.2f} … {max(rates):.2f}"
     rate = float(np.median(rates))
@@ -65,9 +79,9 @@ def _print_rate(steps: int, size: int, count: int, batches: Sequence[Rows]) -> N
     )
 
 
-def _seconds(steps: int, batches: Sequence[Rows]) -> tuple[float, float]:
+def _seconds(steps: int, batches: Sequence[Rows], phases: Sequence[Phase]) -> tuple[float, float]:
     """How long all of them take, intervals closed as they end, and the longest single batch."""
-    collection = Collection([str(step) for step in range(steps)], SECOND_NS)
+    collection = Collection([str(step) for step in range(steps)], SECOND_NS, phases=phases)
     worst_s = 0.0
     began_s = time.perf_counter()
     for batch in batches:

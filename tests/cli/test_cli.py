@@ -216,8 +216,8 @@ def test_explain_shows_each_key_with_type_default_and_meaning(flux: Flux) -> Non
     assert "  jitter = a number  (at least 0 and at most 1; default 0.3)" in (
         flux("explain", "uniform").out.splitlines()
     )
-    target = '  target = a URL, as in "http://127.0.0.1:8080", or "demo"  (required)'
-    assert target in flux("explain", "http").out.splitlines()
+    url = '      url = a URL, as in "http://127.0.0.1:8080", or "demo"  (required)'
+    assert url in flux("explain", "http").out.splitlines()
 
 
 def test_explain_of_a_value_does_not_list_what_it_is_made_of(flux: Flux) -> None:
@@ -405,4 +405,4 @@ def test_a_reader_of_one_line_gets_it(file: pathlib.Path) -> None:
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "seq,due_ns,flow\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "seq,due_ns\n", "")

@@ -85,7 +85,7 @@ async def run_case(case: Case, target: Target) -> Report:
 
 async def _run(case: Case, pipeline: Pipeline, folder: pathlib.Path, target: Target) -> list[str]:
     async with open_workers(pipeline) as opened, trio.open_nursery() as nursery:
-        prepare_stages(opened)
+        prepared = await prepare_stages(opened)
         clock = LiveClock(trio.current_time() + 0.05)
         run = Run(
             name=pipeline.name,
@@ -101,7 +101,7 @@ async def _run(case: Case, pipeline: Pipeline, folder: pathlib.Path, target: Tar
         for fault in case.faults:
             nursery.start_soon(_inflict, fault, run, target, pids(opened))
         with trio.move_on_after(HANGING_S) as patience:
-            result = await run_pipeline(opened, run)
+            result = await run_pipeline(opened, run, prepared=prepared)
         ended_s = clock.now_ns() / 1e9
         nursery.cancel_scope.cancel()
     if patience.cancelled_caught:

@@ -8,23 +8,22 @@ import pytest
 import tomli
 
 from flux.config.structure import structure
-from flux.flows.check import check_flow
-from flux.flows.options import FlowOptions
 from flux.flows.step import Step
 from flux.flows.template import FUNCTIONS
 from flux.flows.userflux import read_script
+from flux.flows.weighted import WeightedFlow
+from flux.stages.http import Http
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "flows.md").read_text()
 
 
 @pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))
 def test_every_flow_on_the_page_has_no_problems(text: str) -> None:
-    (stage,) = [one for one in tomli.loads(text)["stage"] if one["use"] == "http"]
-    found = [structure(Step, table) for table in stage["step"]]
-    steps = [step for step, _ in found if step is not None]
-    assert [problems for _, problems in found if problems] == []
-    options = FlowOptions(let=stage.get("let", {}), headers=stage.get("headers", {}))
-    assert list(check_flow(steps, options)) == []
+    (table,) = [one for one in tomli.loads(text)["stage"] if one.pop("use") == "http"]
+    stage, problems = structure(Http, table)
+    assert problems == []
+    assert stage is not None
+    assert stage.steps
 
 
 def test_the_script_on_the_page_runs() -> None:
@@ -39,6 +38,11 @@ def section(title: str) -> str:
 def test_the_page_lists_every_key_of_a_step() -> None:
     for field in attrs.fields(Step):
         assert f"`{field.name}`" in section("Steps")
+
+
+def test_the_page_lists_every_key_of_one_of_several_flows() -> None:
+    for field in attrs.fields(WeightedFlow):
+        assert f"`{field.name}`" in section("Several flows")
 
 
 def test_the_page_lists_every_placeholder() -> None:

@@ -1,14 +1,18 @@
 """`http` with several targets: where sessions go, and what their rows say of it."""
 
+import pathlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
+from flux.clients.health import Health
 from flux.clients.target import Target
+from flux.clients.targets import WeightedTarget
 from flux.schemas import ARRIVAL, ROSTER, ErrorCode, Flag, Rows
 from flux.stage import Shard
 from tests.outcomes import collect_all
@@ -275,3 +279,14 @@ def test_wrong_targets_are_told_why(text: str, expected: str) -> None:
 def test_a_target_without_a_name_is_called_by_its_url() -> None:
     text = '[[targets]]\nurl = "http://[::1]/api/"\n[[targets]]\nurl = "https://a.example:81"'
     assert load("http", STEP + text).target_names == ("[::1]/api", "a.example:81")
+
+
+PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "stages" / "http.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("title", "table"), [("Several targets", WeightedTarget), ("Health", Health)]
+)
+def test_the_page_lists_every_key_of_a_table(title: str, table: type) -> None:
+    section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    assert [one.name for one in attrs.fields(table) if f"| `{one.name}` |" not in section] == []
