@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import trio
 
+from flux.cli import invoke
 from flux.config.problems import InvalidPipeline
 from flux.engine import RunResult, run_pipeline
 from flux.errors import ExitCode, HostNotAllowed
 from flux.guards.contacts import resolve_contacts
 from tests.clients.wire.rig import OK, Peer, serve
 from tests.guards.running import ELSEWHERE, marks, pipeline_of, resolve, run_of
+from tests.workers.running import run_live
 
 HTTP = """
     duration = "200ms"
@@ -208,3 +210,34 @@ def test_a_name_that_is_nearby_is_talked_to(
         result = run_here(text_of(target, f'client = "{client}"'), tmp_path)
     assert result.summary is not None
     assert result.summary.total.successes == 10
+
+
+def test_a_worker_process_that_is_sent_to_somebody_else_ends_the_run(
+    tmp_path: pathlib.Path,
+) -> None:
+    async def main() -> RunResult:
+        pipeline = pipeline_of(text_of(target, "redirects = 1\nprocesses = 2"), tmp_path)
+        result, _ = await run_live(pipeline)
+        return result
+
+    with serve(redirecting(b"http://255.255.255.255/")) as server:
+        target = f"http://127.0.0.1:{server.port}"
+        result = trio.run(main)
+    assert result.ending is not None
+    assert result.ending.text.startswith("hosts: 255.255.255.255 is neither")
+    assert result.ending.code is ExitCode.GUARD
+    assert result.summary is not None
+    assert set(result.summary.total.errors) == {"not_allowed"}
+
+
+def test_the_command_refuses_a_name_with_108_and_a_way_out(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolve(monkeypatch, far_test=ELSEWHERE)
+    file = tmp_path / "p.toml"
+    file.write_text(text_of("http://far.test").replace("    ", ""))
+    assert invoke(["run", str(file), "--results", str(tmp_path)]) == ExitCode.GUARD
+    err = capsys.readouterr().err
+    assert "error: far.test (255.255.255.255) is neither loopback nor private" in err
+    assert 'hint: if you are allowed to use it, write allow_hosts = ["far.test"]' in err
+    assert not (tmp_path / "result_1" / "result.json").exists()
