@@ -187,7 +187,7 @@ def check_files(folder: pathlib.Path, result: dict[str, Any]) -> None:
     names = {"session.toml", "flux.log"}
     rows = result["Total"] + result["sessions"]["dropped"] + result["sessions"]["cancelled"]
     for node in session.nodes:
-        if node.kind != "sink":
+        if node.kind != "sink" or not node.path:
             continue
         names.add(node.stage.path)
         lines = (folder / node.stage.path).read_text().splitlines()
