@@ -64,6 +64,7 @@ def phase_of(due_ns: int) -> str:
     return PHASES[-1].name
 
 
+@settings(deadline=None)
 @given(rows=row_lists, batch=st.integers(1, 30))
 def test_a_row_is_of_the_phase_it_was_due_in(rows: RowDicts, batch: int) -> None:
     final = summaries(rows, batch=batch)[-1]
@@ -74,6 +75,7 @@ def test_a_row_is_of_the_phase_it_was_due_in(rows: RowDicts, batch: int) -> None
         assert attrs.evolve(phase.sessions, planned=None) == alone.sessions
 
 
+@settings(deadline=None)
 @given(rows=row_lists)
 def test_what_is_judged_is_all_but_the_warmup(rows: RowDicts) -> None:
     final = summaries(rows)[-1]
@@ -82,6 +84,7 @@ def test_what_is_judged_is_all_but_the_warmup(rows: RowDicts) -> None:
     assert final.load == final_of(rows).total
 
 
+@settings(deadline=None)
 @given(rows=row_lists)
 def test_sessions_series_and_peaks_are_of_the_whole_run(rows: RowDicts) -> None:
     final, plain = summaries(rows, planned=len(rows))[-1], final_of(rows, planned=len(rows))
@@ -92,6 +95,7 @@ def test_sessions_series_and_peaks_are_of_the_whole_run(rows: RowDicts) -> None:
     assert final.peak_in_flight == plain.peak_in_flight
 
 
+@settings(deadline=None)
 @given(rows=row_lists)
 def test_phases_of_intervals_add_up_to_those_of_the_run(rows: RowDicts) -> None:
     first, *rest, final = summaries([request(), *rows])
@@ -107,6 +111,7 @@ def test_phases_of_intervals_add_up_to_those_of_the_run(rows: RowDicts) -> None:
             assert phase.sessions == Ledger()
 
 
+@settings(deadline=None)
 @given(rows=row_lists, shards=st.integers(2, 3))
 def test_phases_of_shards_add_up_to_those_of_the_whole(rows: RowDicts, shards: int) -> None:
     parts = [
@@ -260,6 +265,7 @@ def test_the_page_has_a_line_for_each_phase() -> None:
     assert "total                         25          24           1          10" in page
 
 
+@settings(deadline=None)
 @given(row_lists)
 def test_no_line_is_wider_than_eighty_columns(rows: RowDicts) -> None:
     phases = [attrs.evolve(phase, name=f"{phase.name} as long as can be") for phase in PHASES]
