@@ -29,6 +29,7 @@ from flux.columns import (
 from flux.conservation import Ledger
 from flux.phases import Phase, starts_of
 from flux.schemas import Rows
+from flux.standstill import Pulse
 from flux.summary import PhaseSummary, StepSummary, Summary
 from flux.tally import Tally
 from flux.timeline import Timeline
@@ -47,6 +48,7 @@ class Collection:
         *,
         targets: Sequence[str] = (),
         phases: Sequence[Phase] = (),
+        has_users: bool = False,
     ) -> None:
         """Begin with nothing known.
 
@@ -55,6 +57,7 @@ class Collection:
             interval_ns: how long an interval is.
             targets: names of the run's targets; `target` in a row is an index into them.
             phases: of the run, if it has any.
+            has_users: somebody waits for an answer before going on, so that a stall hides requests.
         """
         self._phases = tuple(phases)
         self._phase_ends_ns = starts_of(self._phases[1:])
@@ -62,6 +65,7 @@ class Collection:
         self._targets = tuple(targets)
         self._interval_ns = interval_ns
         self._timeline = Timeline(interval_ns)
+        self._pulse = Pulse() if has_users else None
         self._whole: Tallies = {}
         self._open: dict[int, Tallies] = {}
         self._first_open = 0
@@ -130,6 +134,7 @@ class Collection:
                 for number in range(len(self._phases))
             ),
             **counts,
+            pulse=self._pulse,
         )
 
     def _close_first(self) -> Summary:
@@ -192,7 +197,7 @@ class Collection:
         tally = self._new_tally() if tally is None else tally
         sessions = tally.ledger(None)
         if knows_planned:
-            sessions = attrs.evolve(sessions, planned=sessions.arrived)
+            sessions = attrs.evolve(sessions, planned=sessions.accounted)
         return PhaseSummary(
             name=phase.name,
             start_ns=phase.start_ns,
@@ -265,6 +270,8 @@ class Collection:
 
     def _add_requests(self, tally: Tally, time_ns: int, rows: Columns) -> None:
         tally.add_requests(rows)
+        if self._pulse is not None:
+            self._pulse.add(rows["start_ns"], rows["end_ns"])
         self._timeline.requests.add(rows["start_ns"], rows["end_ns"])
         successes = int(np.count_nonzero(rows.flagged(SUCCESS)))
         self._timeline.add(

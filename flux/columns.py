@@ -23,6 +23,7 @@ WITHHELD = int(Flag.WITHHELD)
 NOT_STARTED = int(schemas.NOT_STARTED)
 ABORTED = int(Flag.ABORTED)
 HELD = int(Flag.HELD)
+AGAIN = int(Flag.AGAIN)
 NEW_CONNECTION = int(Flag.NEW_CONNECTION)
 
 Column = npt.NDArray[np.int64]

@@ -1,9 +1,11 @@
 """The law that no arrival gets lost: what was planned, and what became of it.
 
-    planned = started + dropped + withheld + cancelled + lost
+    planned = started - repeated + dropped + withheld + cancelled + lost
     started = succeeded + failed + aborted
 
-Both hold at the end of every run, of every shard of it, and of their sum.
+Both hold at the end of every run, of every shard of it, and of their sum. What is planned is
+arrivals: each begins one session, or if it is a user who stays for several iterations, the first
+of them, and the others are repeated.
 """
 
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ class Ledger:
     """Arrivals that were released; None in the closed model, where nothing is planned ahead."""
     started: int = 0
     """Sessions that began."""
+    repeated: int = 0
+    """Iterations, begun or withheld, that a user had after its first one."""
     dropped: int = 0
     """Arrivals that could not start in time and were given up."""
     withheld: int = 0
@@ -40,8 +44,13 @@ class Ledger:
 
     @property
     def arrived(self) -> int:
+        """Arrivals that began, each counted once; it is too low by what was withheld of users."""
+        return self.started - self.repeated
+
+    @property
+    def accounted(self) -> int:
         """Arrivals of which something became."""
-        return self.started + self.dropped + self.withheld + self.cancelled + self.lost
+        return self.arrived + self.dropped + self.withheld + self.cancelled + self.lost
 
     @property
     def ended(self) -> int:
@@ -63,10 +72,11 @@ class Ledger:
         """The first law in numbers, as it should be; empty in the closed model."""
         if self.planned is None:
             return ""
+        repeated = f" - repeated {self.repeated}" if self.repeated else ""
         withheld = f" + withheld {self.withheld}" if self.withheld else ""
         lost = f" + lost {self.lost}" if self.lost else ""
         return (
-            f"planned {self.planned} = started {self.started} + dropped {self.dropped}"
+            f"planned {self.planned} = started {self.started}{repeated} + dropped {self.dropped}"
             f"{withheld} + cancelled {self.cancelled}{lost}"
         )
 
@@ -80,8 +90,8 @@ class Ledger:
         return list(self._broken())
 
     def _broken(self) -> Iterator[str]:
-        if self.planned is not None and self.arrived != self.planned:
-            yield _unequal(self.arrivals_equation(), self.arrived - self.planned)
+        if self.planned is not None and self.accounted != self.planned:
+            yield _unequal(self.arrivals_equation(), self.accounted - self.planned)
         if self.ended != self.started:
             yield _unequal(self.sessions_equation(), self.ended - self.started)
 

@@ -181,6 +181,7 @@ def _facts(summary: Summary) -> Iterator[str]:
     if summary.is_final:
         requests, users = summary.peak_in_flight, summary.peak_users
         yield from _field("peak", f"{requests:,} requests and {users:,} sessions under way")
+    yield from _field("users", summary.hidden)
     yield from _field("statuses", _listed(total.statuses, {0: "no response"}))
     yield from _field("errors", _listed(total.errors, {}))
     if summary.skipped_steps:

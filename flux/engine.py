@@ -29,7 +29,7 @@ from flux.errors import ExitCode, FluxError, StageFailed, UsageError
 from flux.parts import Parts
 from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
-from flux.schemas import ARRIVAL, OUTCOME, SUMMARY
+from flux.schemas import ROSTER, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
 from flux.summary import Finding, Summary
 from flux.workers.keys import ONE, Processes
@@ -201,14 +201,13 @@ class _Wiring:
         return Fanout(self._outboxes[node.name], self._run.log)
 
     def planned(self) -> int | None:
-        """Arrivals released for executors; None if one of them is fed with users."""
-        executors = [node for node in self.pipeline.nodes if node.emits is OUTCOME]
-        if not all(node.accepts is ARRIVAL for node in executors):
+        """Arrivals released for executors; None if one of them is fed with users who are kept."""
+        executors = self.pipeline.executors
+        if not all(_plans_ahead(self.pipeline, node) for node in executors):
             return None
         names = {node.name for node in executors}
-        sent = sum(
-            edge.rows for edge in self.edges if edge.consumer in names and edge.schema is ARRIVAL
-        )
+        # Where arrivals stand behind users, each row of ROSTER is one.
+        sent = sum(edge.rows for edge in self.edges if edge.consumer in names)
         return sent + sum(self._planned.values())
 
     def open_sessions(self) -> int | None:
@@ -239,6 +238,14 @@ class _Wiring:
         )
 
 
+def _plans_ahead(pipeline: Pipeline, executor: Node) -> bool:
+    """A pool has its arrivals made in its workers."""
+    inner: Pipeline | None = getattr(executor.stage, "pipeline", None)
+    if inner is not None:
+        return inner.plans_ahead(inner.executors[0])
+    return pipeline.plans_ahead(executor)
+
+
 def make_context(
     pipeline: Pipeline,
     node: Node,
@@ -254,6 +261,7 @@ def make_context(
         upstream=tuple(one.stage for one in chain),
         source_name=chain[0].name,
         given=node.accepts,
+        has_users=any(one.accepts is ROSTER for one in pipeline.executors),
         shapers=tuple(_shapers_below(pipeline, node)),
         steps=parts.steps,
         requests=parts.requests,

@@ -16,7 +16,7 @@ from flux.guards.budget import Budget
 from flux.guards.hosts import HostPattern, HostRule
 from flux.guards.manners import Manners, user_agent
 from flux.phases import Phase, PhaseTable, length_of
-from flux.schemas import OUTCOME, Schema
+from flux.schemas import ARRIVAL, OUTCOME, Schema
 from flux.stage import Shard, kind_of
 from flux.units import Duration
 
@@ -159,6 +159,10 @@ class Pipeline:
             node = self.by_name[node.inputs[0]]
             above_it.insert(0, node)
         return tuple(above_it)
+
+    def plans_ahead(self, executor: Node) -> bool:
+        """Whether an executor's work is arrivals, each of which has to end in a row."""
+        return any(node.emits is ARRIVAL for node in self.chain(executor))
 
     def takers(self, node: Node) -> tuple[Node, ...]:
         """The stages that take their input from this one."""

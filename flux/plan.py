@@ -20,8 +20,8 @@ from flux.engine import make_context, run_pipeline
 from flux.errors import UsageError
 from flux.pacing import integral
 from flux.phases import Phase, starts_of, titled
-from flux.pipeline import Pipeline
-from flux.schemas import DEMAND, ROSTER, Rows, Schema
+from flux.pipeline import Node, Pipeline
+from flux.schemas import DEMAND, ROSTER, USERS, Rows, Schema
 from flux.stage import Context, Inbox, Outbox, Run, Shard
 from flux.units import Duration
 
@@ -173,7 +173,7 @@ def make_plan(
         names = ", ".join(node.name for node in pipeline.executors)
         raise UsageError(f"flux plan shows one executor, and this pipeline has {names}")
     executor = pipeline.executors[0]
-    chain = pipeline.chain(executor)
+    chain = _paced_chain(pipeline, executor)
     run = Run(
         name=pipeline.name,
         seed=seed,
@@ -184,8 +184,8 @@ def make_plan(
         clock=PlannedClock(),
         shard=shard or Shard(),
     )
-    _check_end(make_context(pipeline, executor, run))
-    record = _Record(executor.accepts is ROSTER, take)
+    _check_end(make_context(pipeline, executor, run), is_closed=chain[-1].emits is ROSTER)
+    record = _Record(chain[-1].emits is ROSTER, take)
     recorded = attrs.evolve(chain[-1], stage=_Recorded(chain[-1].stage, record))
     result = trio.run(run_pipeline, attrs.evolve(pipeline, nodes=(*chain[:-1], recorded)), run)
     if record.take_error is not None:
@@ -226,10 +226,18 @@ def _planned_phases(
             )
 
 
-def _check_end(context: Context) -> None:
+def _paced_chain(pipeline: Pipeline, executor: Node) -> tuple[Node, ...]:
+    """The stages from the source down to the pacer: what is below it plans nothing more."""
+    chain = pipeline.chain(executor)
+    pacers = [index for index, node in enumerate(chain) if node.accepts in (DEMAND, USERS)]
+    return chain[: pacers[-1] + 1]
+
+
+def _check_end(context: Context, *, is_closed: bool) -> None:
     source = context.source
     has_end = getattr(source, "duration", None) is not None or context.run.duration_ns is not None
-    if not has_end and getattr(source, "count", None) is None:
+    # Iterations of users are not planned, so that only time ends a plan of them.
+    if not has_end and (is_closed or getattr(source, "count", None) is None):
         raise UsageError(
             "the pipeline has no end that could be planned", hint='add --duration "1h", for one'
         )
@@ -320,11 +328,17 @@ class _Recorded:
             async for rows in from_pacer:
                 self.record.add_arrivals(rows)
                 try:
-                    self.record.take(rows)
+                    self.record.take(_changes(rows))
                 except Exception as error:  # noqa: BLE001  # raised again by make_plan
                     self.record.take_error = error
                     nursery.cancel_scope.cancel()
                     return
+
+
+def _changes(rows: Rows) -> Rows:
+    """Without the row that says that nobody else will join."""
+    names = rows.dtype.names or ()
+    return rows[rows["change"] != 0] if "change" in names else rows
 
 
 def _bends(demand: Rows) -> npt.NDArray[np.int64]:

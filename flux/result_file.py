@@ -51,6 +51,7 @@ def result_document(summary: Summary, run: Run) -> Document:
         "rate_per_s": summary.rate_per_s,
         "peak_in_flight": summary.peak_in_flight,
         "peak_users": summary.peak_users,
+        "closed_model": _closed_model(summary),
         **_counts(total),
         "latency": _latencies(total),
         "statuses": _texts(total.statuses),
@@ -127,6 +128,7 @@ def _ledger(sessions: Ledger) -> Document:
     return {
         "planned": sessions.planned,
         "started": sessions.started,
+        "repeated": sessions.repeated,
         "dropped": sessions.dropped,
         "withheld": sessions.withheld,
         "cancelled": sessions.cancelled,
@@ -143,6 +145,23 @@ def _validity(summary: Summary) -> Document:
         "findings": [
             {"text": finding.text, "fatal": finding.is_fatal} for finding in summary.findings
         ],
+    }
+
+
+def _closed_model(summary: Summary) -> Document | None:
+    if summary.pulse is None:
+        return None
+    found = summary.pulse.standstill()
+    return {
+        "text": summary.hidden,
+        "standstill": found
+        and {
+            "start_ns": found.start_ns,
+            "end_ns": found.end_ns,
+            "waiting": found.waiting,
+            "rate_per_s": found.rate_per_s,
+            "unsent": found.unsent,
+        },
     }
 
 

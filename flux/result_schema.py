@@ -54,6 +54,7 @@ def _top() -> dict[str, Node]:
         },
         "peak_in_flight": _or_null(_count("Most requests under way at once; null: not known yet.")),
         "peak_users": _or_null(_count("Most sessions under way at once; null: not known yet.")),
+        "closed_model": _or_null(_closed_model()),
         **_step_counts(),
         "latency": _ref("latencies"),
         "statuses": _ref("statuses"),
@@ -111,9 +112,9 @@ def _ending() -> Node:
 
 def _sessions() -> Node:
     return _object(
-        "What became of the sessions: planned = started + dropped + withheld + cancelled + lost, "
-        "and started = succeeded + failed + aborted. In the closed model a session is one "
-        "iteration.",
+        "What became of the sessions: planned = started - repeated + dropped + withheld + "
+        "cancelled + lost, and started = succeeded + failed + aborted. In the closed model a "
+        "session is one iteration.",
         {
             **_ledger(),
             "held": _count("Sessions that first waited for a place under max_in_flight."),
@@ -126,6 +127,7 @@ def _ledger() -> dict[str, Node]:
     return {
         "planned": _or_null(_count("Arrivals that were due; null in the closed model.")),
         "started": _count("Sessions that began."),
+        "repeated": _count("Iterations, begun or withheld, that a user had after its first."),
         "dropped": _count("Arrivals that could not start in time."),
         "withheld": _count("Arrivals given up because no target was healthy."),
         "cancelled": _count("Arrivals that were not due yet when the run was stopped."),
@@ -149,6 +151,29 @@ def _validity() -> Node:
                 "description": "False: the numbers must not be trusted. Null: not known yet.",
             },
             "findings": _array("What speaks against them.", _object("A reason.", finding)),
+        },
+    )
+
+
+def _closed_model() -> Node:
+    standstill = {
+        "start_ns": _count("When the last request before it began, nanoseconds."),
+        "end_ns": _count("When the next one did."),
+        "waiting": _count("Requests that were under way until shortly before its end."),
+        "rate_per_s": {
+            "type": "number",
+            "minimum": 0,
+            "description": "Requests that began per second, by the median of the seconds besides.",
+        },
+        "unsent": _count("Requests that would have begun in it at that rate."),
+    }
+    return _object(
+        "What users who wait for answers cannot show; null in the open model and until the end.",
+        {
+            "text": {"type": "string", "description": "One line."},
+            "standstill": _or_null(
+                _object("Longest time in which no request began and some waited.", standstill)
+            ),
         },
     )
 

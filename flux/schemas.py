@@ -71,11 +71,17 @@ ROSTER = Schema(
         [
             ("due_ns", np.int64),  # when the user joins or leaves
             ("user", np.int64),  # number of the user in the whole, unsharded run, from 0
-            ("change", np.int64),  # +1 joins; -1 leaves once its flow is finished
+            ("change", np.int64),  # +1 joins; -1 leaves once its flow is finished; see NOBODY
         ]
     ),
 )
-"""A virtual user that joins or leaves: what ARRIVAL is in the closed model."""
+"""A virtual user that joins or leaves: what ARRIVAL is in the closed model.
+
+When it ends, nobody joins or leaves any more; who is in then stays for as long as it is to.
+"""
+
+NOBODY = -1
+"""The user of a ROSTER row whose change is 0: nobody else will join, though some may leave."""
 
 OUTCOME = Schema(
     "OUTCOME",
@@ -135,6 +141,8 @@ class Flag(enum.IntFlag):
     """Not a request: the worker process that had the arrival died, and nobody knows its end."""
     WITHHELD = 1024
     """Not a request: no target that the arrival might have gone to was healthy."""
+    AGAIN = 2048
+    """The first row of an iteration that is not its user's first one."""
 
 
 NOT_STARTED = Flag.DROPPED | Flag.CANCELLED | Flag.LOST | Flag.WITHHELD

@@ -56,6 +56,14 @@ class Shaper:
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Keys that say one thing in several ways: a phase that has one of them replaces the other."""
 
+    @property
+    def rises_until_ns(self) -> int | None:
+        """After when this shaper never makes the level rise; None if that is not known.
+
+        It tells when the last user has joined.
+        """
+        return None
+
     def factor_at(self, time_ns: Times) -> Factors:
         """What the level is multiplied by at each of these times, at least 0."""
         raise NotImplementedError

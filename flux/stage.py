@@ -27,6 +27,7 @@ import trio
 from flux.clock import Clock
 from flux.control import Control
 from flux.guards.manners import Manners
+from flux.habits import Habits
 from flux.phases import Phase
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
 from flux.summary import Finding, Mark
@@ -103,6 +104,8 @@ class Context:
     """Name of the source at the head of the chain; the gaps' random stream goes by it."""
     given: Schema | None = None
     """What its inbox holds, for a stage that accepts several kinds; None for a source."""
+    has_users: bool = False
+    """True if an executor of the run is sent users, who wait for an answer before they go on."""
     shapers: tuple[tuple[str, Any], ...] = ()
     """For a source of DEMAND or USERS: the (name, stage) of the shapers below it, in order."""
     steps: tuple[str, ...] = ()
@@ -134,6 +137,12 @@ class Context:
     def source(self) -> Any:
         """The source at the head of this stage's chain."""
         return self.upstream[0]
+
+    @property
+    def habits(self) -> Habits | None:
+        """What the users do that an executor is sent: as the nearest stage above says that does."""
+        found = (getattr(stage, "habits", None) for stage in reversed(self.upstream))
+        return next((habits for habits in found if habits is not None), None)
 
     def random(self, purpose: str = "") -> np.random.Generator:
         """A random stream fixed by the run's seed, this stage's name and `purpose`."""

@@ -15,7 +15,7 @@ requests and are in none. Requests that the end of the run cut are counted (`abo
 failures), but nobody knows how long they would have taken: only their lag is recorded.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, reduce
 
 import attrs
@@ -24,6 +24,7 @@ from flux.conservation import Ledger
 from flux.histogram import Histogram
 from flux.phases import titled
 from flux.series import Series
+from flux.standstill import Pulse, describe
 
 LATENCIES = ("response", "service", "first_byte", "lag", "connect", "tls")
 """Names of the histograms of a step."""
@@ -173,6 +174,8 @@ class Summary:
     """Sessions (in the closed model, users) under way when this was made; None if not known."""
     series: Series = attrs.field(factory=Series)
     """The run row by row of time; of an interval, its one row."""
+    pulse: Pulse | None = attrs.field(default=None, repr=False, eq=False)
+    """When requests began, of a whole run with users who wait for answers; else None."""
     findings: tuple[Finding, ...] = ()
     """What speaks against trusting the numbers; known in the final summary only."""
     marks: tuple[Mark, ...] = ()
@@ -239,6 +242,13 @@ class Summary:
         return int(self.series.rows[column].max(initial=0)) if self.is_final else None
 
     @property
+    def hidden(self) -> str:
+        """What users who wait for answers cannot show, in one line; empty if there are none."""
+        if self.pulse is None:
+            return ""
+        return describe(self.pulse.standstill(), do_arrive=self.sessions.planned is not None)
+
+    @property
     def is_valid(self) -> bool:
         """True if nothing was found that makes the numbers worthless."""
         return not any(finding.is_fatal for finding in self.findings)
@@ -269,6 +279,7 @@ class Summary:
             skipped_steps=sum(part.skipped_steps for part in parts),
             open_sessions=_known_sum(part.open_sessions for part in parts),
             series=self.series.merge(part.series for part in parts[1:]),
+            pulse=_merged_pulse([part.pulse for part in parts if part.pulse is not None]),
             findings=tuple(dict.fromkeys(one for part in parts for one in part.findings)),
             marks=tuple(
                 sorted((one for part in parts for one in part.marks), key=lambda one: one.time_ns)
@@ -306,6 +317,10 @@ def _added_histograms(parts: Iterable[Histogram]) -> Histogram:
     for part in parts:
         added.merge(part)
     return added
+
+
+def _merged_pulse(parts: Sequence[Pulse]) -> Pulse | None:
+    return parts[0].merge(parts[1:]) if parts else None
 
 
 def _known_sum(parts: Iterable[int | None]) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from flux.columns import (
     ABORTED,
+    AGAIN,
     DROPPED,
     FIRST,
     HELD,
@@ -27,6 +28,7 @@ from flux.summary import StepSummary
 
 _SESSIONS = (
     "started",
+    "repeated",
     "dropped",
     "withheld",
     "cancelled",
@@ -62,6 +64,7 @@ class Tally:
         for name, count in counts.items():
             self._sessions[name] += count
         self._sessions["cancelled"] += len(rows) - sum(counts.values())
+        self._sessions["repeated"] += _how_many(rows.flagged(AGAIN))
 
     def add_sessions(self, rows: Columns) -> None:
         """Count sessions that began or ended, by rows that are not of the above."""
@@ -69,6 +72,8 @@ class Tally:
         self._sessions["started"] += _how_many(first)
         if rows.has(HELD):
             self.held_sessions += _how_many(first & rows.flagged(HELD))
+        if rows.has(AGAIN):
+            self._sessions["repeated"] += _how_many(first & rows.flagged(AGAIN))
         if rows.has(LAST):
             is_last = rows.flagged(LAST)
             self._add_ended(rows["flags"][is_last])

@@ -1,7 +1,7 @@
 """Think times: how long a virtual user rests between two iterations.
 
-Each is a pure function of the run's seed and the iteration's number, so that it depends neither on
-the shard nor on which user runs the iteration.
+Each is a pure function of the run's seed, the user and how many iterations it has made, so that it
+depends neither on the shard nor on what other users do.
 """
 
 import math
@@ -19,7 +19,7 @@ from flux.units import Duration, UnitError
 Distribution = Literal["constant", "uniform", "normal", "exponential", "poisson"]
 
 _SLOT = 0x7468696E6B
-"""The slot of the first uniform number of a think time: far from those of templates."""
+"""The slot of a user's first think time, which takes two: far from those of templates."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,10 +86,10 @@ class Think:
             raise found[0] if len(found) == 1 else ExceptionGroup("think", found)
         return cls(table)
 
-    def draw_ns(self, seed: int, seq: int) -> int:
-        """The think time after iteration `seq`, at least 0."""
+    def draw_ns(self, seed: int, user: int, done: int) -> int:
+        """The think time of a user that has made so many iterations, at least 0."""
         table = self.table
-        drawn = round(table.every * _draw(table, seed, seq))
+        drawn = round(table.every * _draw(table, seed, user, _SLOT + 2 * done))
         if table.min is not None and drawn < table.min:
             return int(table.min)
         if table.max is not None and drawn > table.max:
@@ -97,15 +97,15 @@ class Think:
         return drawn
 
 
-def _draw(table: ThinkTable, seed: int, seq: int) -> float:
+def _draw(table: ThinkTable, seed: int, user: int, slot: int) -> float:
     """A think time in units of its mean, before clamping; the formulas are the generators'."""
     if table.use == "constant":
         return 1.0
-    u = uniform(seed, seq, _SLOT)
+    u = uniform(seed, user, slot)
     if table.use in ("exponential", "poisson"):
         return -math.log1p(-u)
     jitter = 0.3 if table.jitter is None else table.jitter
     if table.use == "uniform":
         return 1.0 + (2.0 * u - 1.0) * jitter
-    angle = 2.0 * math.pi * uniform(seed, seq, _SLOT + 1)
+    angle = 2.0 * math.pi * uniform(seed, user, slot + 1)
     return max(0.0, 1.0 + math.sqrt(-2.0 * math.log1p(-u)) * math.cos(angle) * jitter)

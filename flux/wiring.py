@@ -1,8 +1,8 @@
 """Wiring: which stage takes its input from which, and what is put in between.
 
 A stage takes its input from the nearest stage above that emits what it accepts; `inputs` overrides
-that. A `pacer` (or `roster`) is put before each executor and a `collect` after them, where nobody
-wrote one.
+that. A `pacer` (or `roster`) is put before each executor, or what stands for one's arrivals, and a
+`collect` after them, where nobody wrote one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ class Wiring:
         return self._wire(self._put_in_missing(drafts))
 
     def _put_in_missing(self, drafts: list[Draft]) -> list[Draft]:
-        """Add a collector if there is none, and a pacer or roster before each executor."""
+        """Add a collector if there is none, and a pacer or roster before what needs one."""
         names = {draft.name for draft in drafts}
         drafts = [
             one for draft in drafts for one in (*self._pacer_for(draft, drafts, names), draft)
@@ -74,7 +74,7 @@ class Wiring:
         return drafts
 
     def _pacer_for(self, draft: Draft, drafts: list[Draft], names: set[str]) -> Iterator[Draft]:
-        if _emits(draft) is not OUTCOME:
+        if not _is_paced(draft):
             return
         for schema, (use, paced) in _PACERS.items():
             source = self._demand_above(draft, drafts, schema)
@@ -84,7 +84,7 @@ class Wiring:
                 return
 
     def _demand_above(self, draft: Draft, drafts: list[Draft], schema: str) -> str | None:
-        """Name of the stage whose DEMAND or USERS this executor is to be fed from, if it is."""
+        """Name of the stage whose DEMAND or USERS this stage is to be fed from, if it is."""
         flow = _demand_flow(drafts)
         if draft.inputs is not None:
             return next((one for one in draft.inputs if flow.get(one) == schema), None)
@@ -157,9 +157,9 @@ class Wiring:
         }
 
     def _through_pacer(self, draft: Draft, pacer_of: dict[str, str]) -> tuple[str, ...]:
-        """An executor whose `inputs` name a stage of DEMAND takes that stage's pacer instead."""
+        """A stage whose `inputs` name one of DEMAND takes that stage's pacer instead."""
         inputs = draft.inputs or ()
-        if _emits(draft) is not OUTCOME:
+        if not _is_paced(draft):
             return inputs
         return tuple(pacer_of.get(one, one) for one in inputs)
 
@@ -237,6 +237,11 @@ class Wiring:
 
 def _emits(draft: Draft) -> Schema | None:
     return getattr(draft.stage, "emits", None)
+
+
+def _is_paced(draft: Draft) -> bool:
+    """Whether a pacer belongs before it: it is an executor, or makes of arrivals what one takes."""
+    return _emits(draft) is OUTCOME or (ARRIVAL in draft.accepts and _emits(draft) is ROSTER)
 
 
 def _demand_flow(drafts: list[Draft]) -> dict[str, str]:

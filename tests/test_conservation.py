@@ -45,6 +45,14 @@ def test_each_broken_law_is_told_with_its_numbers(ledger: Ledger, broken: list[s
     assert ledger.check() == broken
 
 
+def test_further_iterations_of_a_user_who_arrived_are_not_planned() -> None:
+    users = Ledger(planned=10, started=21, repeated=14, dropped=2, cancelled=1, succeeded=21)
+    assert users.check() == []
+    assert users.arrived == 7
+    expected = "planned 10 = started 21 - repeated 14 + dropped 2 + cancelled 1"
+    assert users.arrivals_equation() == expected
+
+
 def test_the_closed_model_plans_nothing_ahead() -> None:
     users = Ledger(started=3, succeeded=3)
     assert users.check() == []

@@ -50,7 +50,7 @@ def summaries(
     planned: int | None = None,
     end_ns: int = 0,
 ) -> list[Summary]:
-    collection = Collection(STEPS, SECOND_NS, phases)
+    collection = Collection(STEPS, SECOND_NS, phases=phases)
     for at in range(0, len(rows), batch):
         collection.add(as_rows(rows[at : at + batch]))
     return list(collection.finish(end_ns, planned))

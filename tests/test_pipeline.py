@@ -23,6 +23,7 @@ def stages(*uses: str) -> str:
         "exponential": 'rate = "20/s"\n',
         "constant": 'rate = "20/s"\n',
         "users": "users = 3\n",
+        "visitors": "iterations = 3\n",
         "ramp": 'up = "1s"\n',
     }
     return 'duration = "2s"\n' + "".join(
@@ -47,6 +48,13 @@ def stages(*uses: str) -> str:
         ),
         (["exponential", "null"], {"exponential>pacer", "pacer>null", "null>collect"}),
         (["users", "null"], {"users>roster", "roster>null", "null>collect"}),
+        (
+            ["exponential", "ramp", "visitors", "null"],
+            {
+                *("exponential>ramp", "ramp>pacer", "pacer>visitors"),
+                *("visitors>null", "null>collect"),
+            },
+        ),
         (
             ["users", "ramp", "null", "json"],
             {"users>ramp", "ramp>roster", "roster>null", "null>collect", "collect>json"},
@@ -193,3 +201,19 @@ def test_a_sink_may_not_write_the_files_of_flux(name: str, tmp_path: pathlib.Pat
     text = stages("exponential", "null", "csv") + f'path = "{name}"\n'
     with pytest.raises(InvalidPipeline, match=r"would write .*, which flux itself writes"):
         pipeline_of(text, tmp_path)
+
+
+def test_a_pacer_is_put_in_where_visitors_name_their_generator(tmp_path: pathlib.Path) -> None:
+    text = (
+        stages("constant")
+        + '[[stage]]\nuse = "exponential"\nrate = "20/s"\n'
+        + '[[stage]]\nuse = "null"\n'
+        + '[[stage]]\nuse = "visitors"\niterations = 2\ninputs = ["constant"]\n'
+        + '[[stage]]\nuse = "null"\nname = "visited"\n'
+        + '[[stage]]\nuse = "collect"\ninputs = ["null", "visited"]\n'
+    )
+    assert edges(pipeline_of(text, tmp_path)) == {
+        *("exponential>pacer", "pacer>null", "null>collect"),
+        *("constant>pacer-visitors", "pacer-visitors>visitors"),
+        *("visitors>visited", "visited>collect"),
+    }

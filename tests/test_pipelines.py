@@ -42,6 +42,8 @@ SHORTENED: Mapping[str, tuple[str, ...]] = {
     "ramp.toml": ("ramp.up=200ms", "ramp.down=200ms"),
     "register.toml": ("ramp.up=200ms", "ramp.down=200ms"),
     "stress-ramp.toml": ("steps.steps.0.rate=40/s",),
+    "iterations.toml": ("ramp.up=100ms", "users.think=10ms"),
+    "visitors.toml": ("ramp.up=100ms", "visitors.think.every=20ms"),
     "users.toml": ("ramp.up=200ms", "users.think.every=50ms"),
 }
 """What an example needs besides a shorter duration."""
@@ -172,7 +174,7 @@ def check_conservation(sessions: Mapping[str, int | None]) -> None:
     count = {key: value or 0 for key, value in sessions.items()}
     if sessions["planned"] is not None:
         not_started = count["dropped"] + count["cancelled"] + count.get("lost", 0)
-        assert count["planned"] == count["started"] + not_started
+        assert count["planned"] == count["started"] - count["repeated"] + not_started
     assert count["started"] == count["succeeded"] + count["failed"] + count["aborted"]
 
 

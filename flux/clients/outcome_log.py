@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import trio
 
-from flux.schemas import OUTCOME, ErrorCode, Flag, Rows, read_only
+from flux.schemas import NOT_STARTED, OUTCOME, ErrorCode, Flag, Rows, read_only
 from flux.stage import Outbox
 
 ROWS_PER_BATCH = 4096
@@ -98,8 +98,8 @@ class OutcomeLog:
     def record_not_started(
         self, seq: int, user: int, due_ns: int, now_ns: int, flag: Flag, target: int = -1
     ) -> None:
-        """Add the row of an arrival that was dropped, withheld or cancelled."""
-        error = _WHY_NOT_STARTED[flag]
+        """Add the row of an arrival, or an iteration, that was dropped, withheld or cancelled."""
+        error = _WHY_NOT_STARTED[flag & NOT_STARTED]
         self.record(
             seq, user, -1, 0, due_ns, now_ns, 0, 0, 0, now_ns, 0, error, 0, 0, flag, 0, target
         )

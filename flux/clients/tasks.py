@@ -1,9 +1,10 @@
 """Drives a flow with one trio task per session, over any protocol that can make one exchange.
 
 The dispatcher waits for each arrival's due time and starts its session, as far as the limits allow.
-In the closed model it lets users join and leave instead, and each user's task loops the flow. When
-the inbox ends, sessions may go on for the drain time; then, or at a second interrupt, what is still
-in flight is recorded as aborted. Nothing is ever cancelled silently: every arrival ends in a row.
+In the closed model it lets users join and leave instead, and each user's task loops the flow. Users
+who arrive are both: started when due, and looping. Once nothing will start any more, sessions may
+go on for the drain time; then, or at a second interrupt, what is still in flight is recorded as
+aborted. Nothing is ever cancelled silently: every arrival ends in a row.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,10 +14,11 @@ from typing import Any, Protocol
 import attrs
 import trio
 
+from flux.clients.users import User, Users
 from flux.clients.work import Work
 from flux.control import cancelled_by
-from flux.flows.actions import End, Headers, Pause, Result, Send
-from flux.schemas import ROSTER, ErrorCode, Flag, Rows
+from flux.flows.actions import End, Headers, Pause, Result, Send, Session
+from flux.schemas import NOBODY, ROSTER, ErrorCode, Flag, Rows
 
 
 @attrs.define
@@ -58,10 +60,15 @@ async def drive(work: Work, open_exchanger: Opener) -> None:
     """Run every session that is due, and return when all of them have ended."""
     async with trio.open_nursery() as flushing:
         flushing.start_soon(work.log.keep_flushing)
-        driver = _ClosedDriver if work.schema is ROSTER else _OpenDriver
-        await driver(work, open_exchanger).drive()
+        await _driver_for(work)(work, open_exchanger).drive()
         flushing.cancel_scope.cancel()
     await work.log.flush()
+
+
+def _driver_for(work: Work) -> "type[_Driver]":
+    if work.schema is not ROSTER:
+        return _OpenDriver
+    return _VisitorsDriver if work.are_arrivals else _ClosedDriver
 
 
 class _Driver:
@@ -135,10 +142,16 @@ class _Driver:
         self._work.log.record_not_started(seq, user, due_ns, now_ns, flag, number)
 
     async def _run_session(
-        self, seq: int, user: int, target: int, due_ns: int, flags: Flag, exchanger: Exchanger
-    ) -> None:
-        """Let the flow say what to do until it ends; one row per request."""
-        session = self._work.flow.session(seq, user)
+        self,
+        session: Session,
+        seq: int,
+        user: int,
+        target: int,
+        due_ns: int,
+        flags: Flag,
+        exchanger: Exchanger,
+    ) -> int:
+        """Let the flow say what to do until it ends, one row per request; when the last one did."""
         row = _RowOf(seq, user, target, due_ns, flags | Flag.FIRST)
         action = next(session)
         over_ns = self._clock.now_ns()
@@ -160,6 +173,7 @@ class _Driver:
             raise
         finally:
             session.close()
+        return over_ns
 
     async def _exchange(self, send: Send, exchange: Exchange, exchanger: Exchanger) -> None:
         with trio.move_on_after(send.plan.timeout_ns / 1e9) as scope:
@@ -215,11 +229,17 @@ class _OpenDriver(_Driver):
                     raise
                 if flags is None:
                     self._not_started(seq, seq, due_ns, Flag.DROPPED)
-                elif (target := self._pick(seq)) < 0:
-                    self._places.release()
-                    self._not_started(seq, seq, due_ns, Flag.WITHHELD, ~target)
                 else:
-                    self._start(sessions, self._session, seq, target, due_ns, flags)
+                    self._admitted(sessions, seq, due_ns, flags)
+
+    def _admitted(self, sessions: trio.Nursery, seq: int, due_ns: int, flags: Flag) -> None:
+        """Start a session that has a place, if there is a target for it."""
+        target = self._pick(seq)
+        if target < 0:
+            self._places.release()
+            self._not_started(seq, seq, due_ns, Flag.WITHHELD, ~target)
+        else:
+            self._start(sessions, self._session, seq, target, due_ns, flags)
 
     async def _admit(self, due_ns: int) -> Flag | None:
         """Take a place for a session that is due; None if it came too late for one."""
@@ -245,7 +265,8 @@ class _OpenDriver(_Driver):
         try:
             async with self._open_exchanger() as exchanger:
                 has_begun = True
-                await self._run_session(seq, seq, target, due_ns, flags, exchanger)
+                session = self._work.flow.session(seq, seq)
+                await self._run_session(session, seq, seq, target, due_ns, flags, exchanger)
         except trio.Cancelled:
             if not has_begun:
                 self._not_started(seq, seq, due_ns, Flag.CANCELLED)
@@ -266,74 +287,70 @@ class _ClosedDriver(_Driver):
 
     def __init__(self, work: Work, open_exchanger: Opener) -> None:
         super().__init__(work, open_exchanger)
-        if work.iterations is None:
-            raise TypeError("the closed model needs the source's iterations")
-        self._iterations = work.iterations
-        self._users: dict[int, _User] = {}
-        self._begun = 0
-        self._count_reached = trio.Event()
+        self._users = Users(work, open_exchanger, self._run_session)
 
     async def _dispatch(self, sessions: trio.Nursery) -> None:
-        async with cancelled_by(self._count_reached):
+        async with cancelled_by(self._users.is_over):
             async for batch in self._work.inbox:
-                for due_ns, user, change in batch.tolist():
+                for due_ns, number, change in batch.tolist():
                     await self._clock.wait_until(due_ns)
-                    if change > 0:
-                        self._users[user] = joined = _User(user)
-                        self._start(sessions, self._loop, joined)
-                    else:
-                        self._users.pop(user).leave()
-
-    async def _loop(self, user: "_User") -> None:
-        async with self._open_exchanger() as exchanger:
-            while not user.is_leaving and (seq := self._next_seq()) is not None:
-                start_ns = self._clock.now_ns()
-                if (target := self._pick(seq)) < 0:
-                    self._not_started(seq, user.number, start_ns, Flag.WITHHELD, ~target)
-                    rest_ns = self._choice.rest_ns if self._choice is not None else 0
-                    with user.resting():
-                        await self._clock.wait_until(start_ns + rest_ns)
-                    continue
-                await self._run_session(seq, user.number, target, start_ns, Flag(0), exchanger)
-                now_ns = self._clock.now_ns()
-                seed = self._work.context.run.seed
-                rest_ns = self._iterations.rest_ns(seed, seq, now_ns - start_ns)
-                with user.resting():
-                    await self._clock.wait_until(now_ns + rest_ns)
-
-    def _next_seq(self) -> int | None:
-        shard = self._work.context.run.shard
-        seq = self._begun * shard.count + shard.index
-        if self._iterations.count is not None and seq >= self._iterations.count:
-            self._count_reached.set()
-            return None
-        self._begun += 1
-        return seq
+                    if change < 0:
+                        self._users.leave(number)
+                    elif number == NOBODY:
+                        self._users.attendance.nobody_joins()
+                    elif (user := self._users.join(number, due_ns)) is not None:
+                        self._start(sessions, self._users.live, user, Flag(0))
+            self._users.attendance.end()
+            await trio.sleep_forever()
 
     async def _cancel_rest(self) -> None:
-        for user in self._users.values():
-            user.leave()
+        self._users.all_leave()
 
 
-@attrs.define(eq=False)
-class _User:
-    """A virtual user of the closed model."""
+class _VisitorsDriver(_OpenDriver):
+    """Users arrive when they are due, whatever became of earlier ones, and stay for a while."""
 
-    number: int
-    is_leaving: bool = False
-    _rest: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    def __init__(self, work: Work, open_exchanger: Opener) -> None:
+        super().__init__(work, open_exchanger)
+        self._users = Users(work, open_exchanger, self._run_session)
+        self._last_due_ns = 0
 
-    def resting(self) -> trio.CancelScope:
-        """A scope for the time between two iterations, which leaving cuts short."""
-        self._rest = trio.CancelScope()
-        if self.is_leaving:
-            self._rest.cancel()
-        return self._rest
+    async def _dispatch(self, sessions: trio.Nursery) -> None:
+        await super()._dispatch(sessions)
+        # Nobody else comes. Who is in stays as long as it is to.
+        async with cancelled_by(self._users.is_over):
+            self._users.attendance.end()
+            if self._users.habits.stay_ns is None:
+                await trio.sleep_forever()
+            else:
+                await self._clock.wait_until(self._last_due_ns + self._users.habits.stay_ns)
 
-    def leave(self) -> None:
-        """Finish the flow, but begin no other."""
-        self.is_leaving = True
-        self._rest.cancel()
+    def _admitted(self, sessions: trio.Nursery, seq: int, due_ns: int, flags: Flag) -> None:
+        self._last_due_ns = due_ns
+        user = self._users.join(seq, due_ns)
+        if user is not None:  # an arrival has never been here before
+            self._start(sessions, self._visit, user, flags)
+
+    async def _visit(self, user: User, flags: Flag) -> None:
+        try:
+            await self._users.live(user, flags)
+        except trio.Cancelled:
+            if not user.done:
+                self._not_started(user.number, user.number, user.joined_ns, Flag.CANCELLED)
+            raise
+        finally:
+            self._places.release()
+
+    def _not_started(
+        self, seq: int, user: int, due_ns: int, flag: Flag, target: int | None = None
+    ) -> None:
+        number = self._users.numbers.take()
+        if number is not None:  # there is no bound
+            super()._not_started(number, user, due_ns, flag, target)
+
+    async def _cancel_rest(self) -> None:
+        self._users.all_leave()
+        await super()._cancel_rest()
 
 
 @attrs.define
@@ -390,4 +407,6 @@ class _RowOf:
 
 
 def _each_arrival(batch: Rows) -> Iterator[tuple[int, int]]:
-    return zip(batch["seq"].tolist(), batch["due_ns"].tolist())
+    """Number and due time of each arrival, be it a session or a user."""
+    number = "user" if batch.dtype == ROSTER.dtype else "seq"
+    return zip(batch[number].tolist(), batch["due_ns"].tolist())

@@ -12,7 +12,7 @@ OUTCOME row, which by then can say whether it was the last.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -118,6 +118,9 @@ class Result:
     """Decoded, as far as the plan wants it."""
 
 
+Identity: TypeAlias = Literal["iteration", "user"]
+"""Who a session is to the target: with each iteration somebody new, or always the same user."""
+
 Action: TypeAlias = Send | Pause | End
 Session: TypeAlias = Generator[Action, "Result | None", None]
 
@@ -128,7 +131,17 @@ class Flow:
 
     plans: tuple[RequestPlan, ...]
     begin: Callable[[int, int], Session]
+    identity: Identity = "iteration"
+    """Whose cookies the clients keep: those of an iteration, or of a user over all of its own."""
+    begin_user: Callable[[int], Callable[[int], Session]] | None = None
+    """How to begin the iterations of one user, where it keeps something; None: by `begin`."""
 
     def session(self, seq: int, user: int) -> Session:
         """A session, its random values fixed by the run's seed and `seq`."""
         return self.begin(seq, user)
+
+    def sessions_of(self, user: int) -> Callable[[int], Session]:
+        """What begins one iteration of a user after another, each by its number."""
+        if self.begin_user is not None:
+            return self.begin_user(user)
+        return lambda seq: self.begin(seq, user)

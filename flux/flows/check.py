@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from flux.config.locate import Path
 from flux.config.problems import Violation
 from flux.flows import encoding
-from flux.flows.draws import RandomChoice
+from flux.flows.draws import ArrivalNumber, RandomChoice
 from flux.flows.options import FlowOptions
 from flux.flows.step import Step, at, header_violation, name_violation
 from flux.flows.template import Named, Placeholder, Template, parse, unknown_name
@@ -31,6 +31,8 @@ def flow_problems(steps: Sequence[Step], options: FlowOptions) -> Iterator[tuple
     later = {name for step in steps for name in step.capture}
     for name, text in options.let.items():
         found = name_violation(name) or _text_problem(text, let, later)
+        if not found and options.identity == "user":
+            found = _changing(text)
         if found:
             yield ("let", name), found
         let[name] = () if found else parse(text)
@@ -49,6 +51,17 @@ def flow_problems(steps: Sequence[Step], options: FlowOptions) -> Iterator[tuple
                 taken = Violation("must not have this name: it is taken by let")
                 yield ("step", index, "capture", name), taken
         captured.update(dict.fromkeys(step.capture))
+
+
+def _changing(text: str) -> Violation | None:
+    """What a user keeps must not be the number of an iteration."""
+    for part in parse(text):
+        if isinstance(part, Placeholder) and isinstance(part.meaning, ArrivalNumber):
+            return Violation(
+                'must not use {{seq}} where identity is "user": it changes with each iteration',
+                hint="{{user}} is the number of the user",
+            )
+    return None
 
 
 def _step_problems(

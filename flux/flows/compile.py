@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from flux.config.problems import Violation, key_text
 from flux.flows.actions import Flow, RequestPlan, Send
+from flux.flows.beginnings import Beginnings, Sends
 from flux.flows.check import flow_problems
 from flux.flows.draws import Seqs
 from flux.flows.encoding import Encode
 from flux.flows.options import FlowOptions
 from flux.flows.plan import Drawn, Fits, Origin, Request, build_request
-from flux.flows.sessions import Compiled, begin_live, begin_plain
+from flux.flows.sessions import Compiled, Play, live_sessions, plain_sessions
 from flux.flows.step import Step
 from flux.flows.template import Live, Named, Placeholder, parse
 from flux.flows.values import Values
@@ -79,8 +80,10 @@ class _Compiler:
         self._next_slot = FIRST_SLOT
         self._let: dict[str, tuple[str | Origin, ...]] = {}
         self._at_start: dict[str, Live] = {}
+        self._is_of_user = options.identity == "user"
         for name, text in options.let.items():
             self._let[name] = tuple(self._value_of_let(name, text))
+        self._is_of_user = False  # what steps draw is the iteration's own
 
     def flow(self) -> Flow:
         """Everything but the names of values, which were needed to get here."""
@@ -91,17 +94,25 @@ class _Compiler:
         captures = self._captures(requests)
         plans = tuple(map(self._plan, range(len(self._steps)), self._steps, requests, captures))
         compiled = list(map(self._compiled, self._steps, requests, captures, slots))
-        sends = self._sends(plans, requests)
-        if all(step.is_plain for step in compiled):
-            return Flow(plans, begin_plain(compiled, sends))
-        begin = begin_live(
-            compiled,
-            sends,
-            seed=self._seed,
-            wall_clock_ns=self._options.wall_clock_ns,
+        begins = Beginnings(
+            play=self._play(compiled),
+            own=self._sends(plans, requests, is_of_user=False),
+            brought=self._sends(plans, requests, is_of_user=True),
+            places_brought=tuple(
+                tuple(n for n, place in enumerate(request.places) if place.is_of_user)
+                for request in requests
+            ),
             at_start={name: live.kind for name, live in self._at_start.items()},
+            wall_clock_ns=self._options.wall_clock_ns,
         )
-        return Flow(plans, begin)
+        if self._options.identity == "user":
+            return Flow(plans, begins.begin_first, "user", begins.begin_user)
+        return Flow(plans, begins.begin)
+
+    def _play(self, compiled: Sequence[Compiled]) -> Play:
+        if all(step.is_plain for step in compiled):
+            return plain_sessions(compiled)
+        return live_sessions(compiled, seed=self._seed, wall_clock_ns=self._options.wall_clock_ns)
 
     def _take_slots(self, count: int) -> int:
         first = self._next_slot
@@ -128,7 +139,7 @@ class _Compiler:
             return self._let.get(meaning.name, (meaning,))
         if isinstance(meaning, Live):
             return (meaning,)
-        return (Drawn(meaning, self._take_slots(meaning.slots)),)
+        return (Drawn(meaning, self._take_slots(meaning.slots), self._is_of_user),)
 
     def _request(self, index: int, step: Step) -> Request:
         try:
@@ -170,17 +181,23 @@ class _Compiler:
         )
 
     def _sends(
-        self, plans: Sequence[RequestPlan], requests: Sequence[Request]
-    ) -> Callable[[int], Sequence[Send]]:
-        drawn = [place for request in requests for place in request.places if place.is_drawn]
+        self, plans: Sequence[RequestPlan], requests: Sequence[Request], *, is_of_user: bool
+    ) -> Sends:
+        drawn = [
+            place
+            for request in requests
+            for place in request.places
+            if place.is_drawn and place.is_of_user is is_of_user
+        ]
         if not drawn:
             always = [
                 Send(plan, (b"",) * len(request.places)) for plan, request in zip(plans, requests)
             ]
             return lambda seq: always
         pairs = list(zip(plans, requests))
+        runs = None if is_of_user else self._runs  # which flow a user will run is not known
         values = Values[tuple[Send, ...]](
-            lambda seqs: _block_of_running(pairs, self._seed, seqs, self._runs),
+            lambda seqs: _block_of_running(pairs, self._seed, seqs, runs, is_of_user=is_of_user),
             width=sum(place.width for place in drawn),
             shards=self._options.shards,
         )
@@ -188,30 +205,37 @@ class _Compiler:
 
 
 def _block_of_running(
-    pairs: Sequence[tuple[RequestPlan, Request]], seed: int, seqs: Seqs, runs: Runs | None
+    pairs: Sequence[tuple[RequestPlan, Request]],
+    seed: int,
+    seqs: Seqs,
+    runs: Runs | None,
+    *,
+    is_of_user: bool,
 ) -> list[tuple[Send, ...]]:
     """The same, with nothing for sessions that run another flow."""
     if runs is None:
-        return _block(pairs, seed, seqs)
+        return _block(pairs, seed, seqs, is_of_user=is_of_user)
     running = runs(seqs)
-    made = iter(_block(pairs, seed, seqs[running]) if running.any() else ())
+    of_running = _block(pairs, seed, seqs[running], is_of_user=is_of_user) if running.any() else ()
+    made = iter(of_running)
     return [next(made) if is_running else () for is_running in running.tolist()]
 
 
 def _block(
-    pairs: Sequence[tuple[RequestPlan, Request]], seed: int, seqs: Seqs
+    pairs: Sequence[tuple[RequestPlan, Request]], seed: int, seqs: Seqs, *, is_of_user: bool
 ) -> list[tuple[Send, ...]]:
-    """The `Send`s of these sessions."""
+    """The `Send`s of these sessions, or users, with the values that are drawn by their number."""
     columns: dict[tuple[Origin, Encode], list[bytes]] = {}
     sends: list[Iterable[Send]] = []
     for plan, request in pairs:
-        if not any(place.is_drawn for place in request.places):
+        if not any(place.is_drawn and place.is_of_user is is_of_user for place in request.places):
             sends.append(repeat(Send(plan, (b"",) * len(request.places))))
             continue
         filled: list[Iterable[bytes]] = []
         for place in request.places:
             key = (place.origin, place.encode)
-            if isinstance(place.origin, Drawn) and key not in columns:
+            is_mine = isinstance(place.origin, Drawn) and place.is_of_user is is_of_user
+            if isinstance(place.origin, Drawn) and is_mine and key not in columns:
                 draw, slot = place.origin.draw, place.origin.slot
                 columns[key] = draw.column(seed, seqs, slot, place.encode)
             filled.append(columns.get(key) or repeat(b""))

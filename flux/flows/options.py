@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from flux.flows.actions import Identity
 from flux.flows.step import OnFailure
 from flux.units import Duration
 
@@ -26,6 +27,8 @@ class FlowOptions:
     """Without expectations, "status": 2xx and 3xx succeed; "userflux": 2xx with a JSON object."""
     let: Mapping[str, str] = attrs.field(factory=dict)
     """Values by name, made once per session; they may use those above them."""
+    identity: Identity = "iteration"
+    """Whether those values are made anew for each iteration of a user, or once for the user."""
     wall_clock_ns: Callable[[], int] = time.time_ns
     """Nanoseconds since 1970, for `time.…`: the one thing here that no seed fixes."""
     shards: int = 1

@@ -20,6 +20,8 @@ class Drawn:
 
     draw: Draw
     slot: int
+    is_of_user: bool = False
+    """True when it is drawn by the number of the user, False by that of the iteration."""
 
 
 Origin: TypeAlias = Drawn | Live | Named
@@ -41,6 +43,11 @@ class Place:
     def is_drawn(self) -> bool:
         """True when its value is known before the session begins."""
         return isinstance(self.origin, Drawn)
+
+    @property
+    def is_of_user(self) -> bool:
+        """True when it is known once the user is, and the same in all of its sessions."""
+        return isinstance(self.origin, Drawn) and self.origin.is_of_user
 
     @property
     def width(self) -> int:

@@ -1,9 +1,9 @@
 """Sessions: the generators that clients drive, one per arrival or iteration.
 
 Where everything is known before a session begins, its `Send`s were made in advance, a block of
-sessions at a time, and the generator only hands them out (`begin_plain`). Where a step needs what
-an earlier one captured, the time, or the user, or where there is a pause, the generator does more
-(`begin_live`).
+sessions at a time, and the generator only hands them out (`plain_sessions`). Where a step needs
+what an earlier one captured, the time, or the user, or where there is a pause, the generator does
+more (`live_sessions`).
 """
 
 import datetime
@@ -19,9 +19,11 @@ from flux.flows.template import Live, LiveKind, Named
 from flux.flows.verdicts import Captures
 from flux.randomness import mix64
 
-Sends: TypeAlias = Callable[[int], Sequence[Send]]
-"""By session number, one `Send` per step; in it, values that are not known yet are empty."""
-Begin: TypeAlias = Callable[[int, int], Session]
+Known: TypeAlias = Mapping[str, str]
+"""Values by name."""
+Play: TypeAlias = Callable[[Sequence[Send], int, int, Known], Session]
+"""Makes a session of one `Send` per step, in which values that are not known yet are empty; of its
+number and its user; and of the values that were fixed before it began."""
 
 _SUCCEEDED = End(success=True, skipped=0)
 
@@ -60,7 +62,7 @@ class Compiled:
         )
 
 
-def begin_plain(steps: Sequence[Compiled], sends: Sends) -> Begin:
+def plain_sessions(steps: Sequence[Compiled]) -> Play:
     """Sessions of a flow whose steps are all plain."""
     count = len(steps)
     failures = [
@@ -68,8 +70,8 @@ def begin_plain(steps: Sequence[Compiled], sends: Sends) -> Begin:
         for index, step in enumerate(steps)
     ]
 
-    def session(seq: int, user: int) -> Session:
-        for send, failure in zip(sends(seq), failures):
+    def session(prepared: Sequence[Send], seq: int, user: int, fixed: Known) -> Session:
+        for send, failure in zip(prepared, failures):
             result = yield send
             if failure is not None and result.error:  # type: ignore[union-attr]  # after a Send
                 yield failure
@@ -79,14 +81,9 @@ def begin_plain(steps: Sequence[Compiled], sends: Sends) -> Begin:
     return session
 
 
-def begin_live(
-    steps: Sequence[Compiled],
-    sends: Sends,
-    *,
-    seed: int,
-    wall_clock_ns: Callable[[], int],
-    at_start: Mapping[str, LiveKind],
-) -> Begin:
+def live_sessions(
+    steps: Sequence[Compiled], *, seed: int, wall_clock_ns: Callable[[], int]
+) -> Play:
     """Sessions of any flow.
 
     A step whose captured value is missing, as the step that was to capture it was allowed to fail,
@@ -94,17 +91,14 @@ def begin_live(
 
     Args:
         steps: what is to be done with each.
-        sends: what is known of their requests in advance.
         seed: of the run, for think times.
         wall_clock_ns: nanoseconds since 1970.
-        at_start: names of values that are fixed when the session begins, and what they are.
     """
     needs = [step.needs for step in steps]
     numbered = list(enumerate(zip(steps, needs)))
 
-    def session(seq: int, user: int) -> Session:
-        known = {name: _live(kind, wall_clock_ns, user) for name, kind in at_start.items()}
-        prepared = sends(seq)
+    def session(prepared: Sequence[Send], seq: int, user: int, fixed: Known) -> Session:
+        known = dict(fixed)
         thought: Compiled | None = None
         skipped = 0
         for index, (step, names) in numbered:
@@ -151,7 +145,7 @@ def _filled(
         if isinstance(origin, Named):
             text = known[origin.name]
         else:
-            text = _live(origin.kind, wall_clock_ns, user)
+            text = live_value(origin.kind, wall_clock_ns, user)
         values[blank.position] = blank.encode(text)
     return Send(send.plan, tuple(values))
 
@@ -165,7 +159,8 @@ def _think_ns(step: Compiled, seed: int, seq: int) -> int:
     return think.min + (mix64(seed, seq, step.think_slot) * cases >> 64)
 
 
-def _live(kind: LiveKind, wall_clock_ns: Callable[[], int], user: int) -> str:
+def live_value(kind: LiveKind, wall_clock_ns: Callable[[], int], user: int) -> str:
+    """What it is right now."""
     if kind == "user":
         return str(user)
     now_ns = wall_clock_ns()

@@ -5,7 +5,7 @@ beginning a session picks one of the flows by the session's number. So clients d
 ever, and know nothing of the others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 import attrs
@@ -20,7 +20,6 @@ from flux.flows.compile import compile_flow
 from flux.flows.draws import Seqs
 from flux.flows.options import FlowOptions
 from flux.flows.script_file import ScriptFile
-from flux.flows.sessions import Begin
 from flux.flows.step import Step, at
 from flux.flows.values import Values
 from flux.weights import FLOW_SLOT, Weights
@@ -95,17 +94,19 @@ def compile_flows(flows: Sequence[WeightedFlow], *, seed: int, shared: FlowOptio
     """
     weights = Weights([flow.weight for flow in flows])
     plans: list[RequestPlan] = []
-    begins: list[Begin] = []
+    compiled: list[Flow] = []
     for index, flow in enumerate(flows):
-        compiled = compile_flow(
-            flow.steps,
-            seed=seed,
-            defaults=flow.options(shared),
-            first_index=len(plans),
-            runs=_Running(weights, seed, index),
+        compiled.append(
+            compile_flow(
+                flow.steps,
+                seed=seed,
+                defaults=flow.options(shared),
+                first_index=len(plans),
+                runs=_Running(weights, seed, index),
+            )
         )
-        plans += compiled.plans
-        begins.append(compiled.begin)
+        plans += compiled[-1].plans
+    begins = [one.begin for one in compiled]
     chosen = Values[int](
         lambda seqs: weights.choose_array(seed, seqs, FLOW_SLOT).tolist(),
         width=8,
@@ -115,6 +116,20 @@ def compile_flows(flows: Sequence[WeightedFlow], *, seed: int, shared: FlowOptio
     def begin(seq: int, user: int) -> Session:
         return begins[chosen.of(seq)](seq, user)
 
+    def begin_user(user: int) -> Callable[[int], Session]:
+        """A user may run another flow each time; of each it keeps what it brought to the first."""
+        sessions: dict[int, Callable[[int], Session]] = {}
+
+        def begin_next(seq: int) -> Session:
+            index = chosen.of(seq)
+            if index not in sessions:
+                sessions[index] = compiled[index].sessions_of(user)
+            return sessions[index](seq)
+
+        return begin_next
+
+    if shared.identity == "user":
+        return Flow(tuple(plans), begin, "user", begin_user)
     return Flow(tuple(plans), begin)
 
 

@@ -53,7 +53,11 @@ class Collect:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Collect until the inbox ends; send a summary each interval, then the final one."""
         collection = Collection(
-            context.steps, self.interval, targets=context.targets, phases=context.phases
+            context.steps,
+            self.interval,
+            targets=context.targets,
+            phases=context.phases,
+            has_users=context.has_users,
         )
         ready: deque[Summary] = deque()
         began_s, cpu_s = time.perf_counter(), time.process_time()

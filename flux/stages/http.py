@@ -25,7 +25,7 @@ from flux.config.locate import Path
 from flux.config.problems import Violation
 from flux.config.rules import above, at_least
 from flux.errors import FluxError, UsageError
-from flux.flows.actions import Flow
+from flux.flows.actions import Flow, Identity
 from flux.flows.check import check_flow
 from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions, Success
@@ -87,6 +87,10 @@ expect = { status = 200 }
     """Headers of every request; a step's own replace them."""
     let: Mapping[str, str] = attrs.field(factory=dict)
     """Values made once per session, for use as {{name}}: { user = "{{random.text(10)}}" }."""
+    identity: Identity = "iteration"
+    """Who a user is to the target. "iteration": somebody new in each of its iterations, with new
+    values of `let` and no cookies; "user": always the same, with the values of `let` that it had in
+    the first one, and its cookies. In the open model both are the same."""
     timeout: Annotated[Duration, above(0)] = Duration(30 * 10**9)
     """From the start of a request to the end of its response; a step's own replaces it."""
     success: Success = "status"
@@ -251,6 +255,7 @@ expect = { status = 200 }
             on_failure=self.on_failure,
             success=self.success,
             let=self.let,
+            identity=self.identity,
             shards=shards,
         )
 
@@ -295,7 +300,7 @@ expect = { status = 200 }
             flow=flow,
             limits=Limits(self.max_in_flight, self.on_late, self.max_lag),
             log=OutcomeLog(outbox),
-            iterations=context.source if context.given is ROSTER else None,
+            habits=context.habits,
             choice=choice if has_choice else None,
         )
         async with self._watching(context, choice):

@@ -46,6 +46,11 @@ class Limit(Shaper):
                 hint=f'max = "{self.max.factor:g}/s"',
             )
 
+    @property
+    def rises_until_ns(self) -> int:
+        """Never."""
+        return 0
+
     def profile(self, context: Context) -> Profile:
         """The cap as a number."""
         self.require_source(context)

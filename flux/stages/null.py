@@ -81,7 +81,7 @@ class Null:
             flow=Flow((_PLAN,), _session),
             limits=Limits(self.max_in_flight, self.on_late, self.max_lag),
             log=OutcomeLog(outbox),
-            iterations=context.source if context.given is ROSTER else None,
+            habits=context.habits,
         )
         model = _Model(self, context.run.clock, context.run.seed)
 

@@ -64,6 +64,13 @@ class Ramp(Shaper):
                 "must fit into the run together with up", key="down", hint="shorten up or down"
             )
 
+    @property
+    def rises_until_ns(self) -> int | None:
+        """When the level has risen for the last time, in a run of any length."""
+        if self.to >= self.from_:
+            return self._up_ns
+        return None if self.down is not None else 0
+
     def profile(self, context: Context) -> Profile:
         """The three pieces."""
         self.require_source(context)

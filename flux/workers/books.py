@@ -30,6 +30,7 @@ class Books:
         self._base = 0  # which session the first cell is
         self._states = np.zeros(_FEWEST_CELLS, np.uint8)
         self._users = np.zeros(_FEWEST_CELLS, np.int64)
+        self._heard = 0  # cells that were heard of, those between among them
         self.over = 0
         """Sessions that are over, those that were never started among them."""
 
@@ -38,16 +39,24 @@ class Books:
         if not len(rows):
             return
         flags = rows["flags"]
-        cells = self._cells(rows["seq"])
-        if int(cells.max()) >= len(self._states):
-            self._make_room(int(cells.max()))
-            cells = self._cells(rows["seq"])
+        cells = self._reach(rows["seq"])
         begun = (flags & FIRST) != 0
         over = (flags & (LAST | NOT_STARTED)) != 0
         self._users[cells[begun]] = rows["session"][begun]
         self._states[cells[begun]] = _BEGUN
         self._states[cells[over]] = _OVER
         self.over += int(np.count_nonzero(over))
+
+    def note_over(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Note that these are over: (n,) int64, each once."""
+        if len(numbers):
+            self._states[self._reach(numbers)] = _OVER
+            self.over += len(numbers)
+
+    def numbers_after(self, count: int) -> npt.NDArray[np.int64]:
+        """So many numbers of this worker's that nobody has heard of: (count,) int64."""
+        cells = np.arange(self._heard, self._heard + count)
+        return np.asarray(cells * self._shard.count + self._shard.index)
 
     def has_ended(self, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these sessions are over: (n,) bool."""
@@ -63,6 +72,15 @@ class Books:
         """seq and session of those that have begun and are not over: two of (n,) int64."""
         cells = np.flatnonzero(self._states == _BEGUN)
         return (cells + self._base) * self._shard.count + self._shard.index, self._users[cells]
+
+    def _reach(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The cells of these, with room for them."""
+        cells = self._cells(numbers)
+        self._heard = max(self._heard, self._base + int(cells.max()) + 1)
+        if int(cells.max()) >= len(self._states):
+            self._make_room(int(cells.max()))
+            cells = self._cells(numbers)
+        return cells
 
     def _cells(self, seq: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.asarray(seq // self._shard.count - self._base)

@@ -50,6 +50,22 @@ def lost_rows(arrivals: Rows, books: Books, died_ns: int) -> Rows:
     return _rows(arrivals["seq"], arrivals["seq"], arrivals["due_ns"], end_ns, Flag.LOST)
 
 
+def lost_users(joins: Rows, books: Books, users: Books, died_ns: int) -> Rows:
+    """The same of users who arrive: each lost one stands for an iteration that nobody began.
+
+    Args:
+        joins: (n,) ROSTER of users that were the worker's.
+        books: what was heard of their iterations; it is told of these.
+        users: what was heard of the users, by their number.
+        died_ns: when the worker died.
+    """
+    joins = joins[~users.has_begun(joins["user"])]
+    end_ns = np.maximum(joins["due_ns"], died_ns)
+    seq = books.numbers_after(len(joins))
+    books.note_over(seq)
+    return _rows(seq, joins["user"], joins["due_ns"], end_ns, Flag.LOST)
+
+
 def cut_rows(books: Books, died_ns: int) -> Rows:
     """The last row of each session that had begun and was not over when the worker died."""
     seq, session = books.open_sessions()
@@ -85,8 +101,9 @@ class Share:
     """How live control changed the level."""
 
     async def each_arrival(self, until_ns: int, take: Take) -> None:
-        """Plan the arrivals up to that time: `take` is given batches of ARRIVAL."""
-        await self._plan(until_ns, ARRIVAL, take)
+        """Plan the arrivals up to that time: `take` is given batches of ARRIVAL, or of ROSTER."""
+        executor = self.pipeline.executors[0]
+        await self._plan(until_ns, executor.accepts or ARRIVAL, take)
 
     async def count_users(self, time_ns: int) -> int:
         """How many of its users were there at that time."""
@@ -112,7 +129,7 @@ class Share:
         for node in self.pipeline.nodes:
             if node.emits is OUTCOME:
                 nodes.append(attrs.evolve(node, stage=taken, emits=None))
-            elif node.kind == "pacer" and node.accepts is not None:
+            elif node.kind == "pacer" and node.accepts in (DEMAND, USERS):
                 name = f"{node.name} (steered)"
                 steered = _Steered(self.steering, until_ns, node.accepts)
                 nodes.append(

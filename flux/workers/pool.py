@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import trio
 
+from flux.columns import AGAIN, FIRST, NOT_STARTED
 from flux.errors import FluxError
 from flux.graph import Pipeline
 from flux.schemas import OUTCOME, ROSTER, Rows, Schema
@@ -22,7 +23,7 @@ from flux.workers.books import Books
 from flux.workers.job import Order, shard_of
 from flux.workers.keys import OnWorkerLoss
 from flux.workers.link import UNKNOWN, Frame, Kind
-from flux.workers.lost import Share, cut_rows, lost_rows
+from flux.workers.lost import Share, cut_rows, lost_rows, lost_users
 from flux.workers.process import WorkerProcess
 from flux.workers.steering import Change, Steering, change_after_ns
 
@@ -85,6 +86,8 @@ class _Member:
     worker: WorkerProcess
     share: Share
     books: Books
+    users: Books
+    """Users who arrived and were heard of, by their number."""
     planned: int | None = None
     cpu_s: float | None = None
     """The CPU time that it took, once it has ended well."""
@@ -101,17 +104,19 @@ class _PoolRun:
     ) -> None:
         self._context, self._run, self._outbox = context, context.run, outbox
         self._on_loss = on_loss
-        self._is_closed = pool.pipeline.executors[0].accepts is ROSTER
+        executor = pool.pipeline.executors[0]
+        self._has_users = executor.accepts is ROSTER
+        self._plans_ahead = pool.pipeline.plans_ahead(executor)
         self._steering = Steering([Change.of(self._run.control, -1)])
         self._stopped_ns: int | None = None
         self._failures: list[FluxError] = []
         self._status: dict[str, Any] = {}
-        shards = [
-            shard_of(self._run.shard, worker.number, len(pool.workers)) for worker in pool.workers
-        ]
+        count = len(pool.workers)
+        shards = [shard_of(self._run.shard, worker.number, count) for worker in pool.workers]
+        shares = [Share(pool.pipeline, self._run, shard, self._steering) for shard in shards]
         self._members = [
-            _Member(worker, Share(pool.pipeline, self._run, shard, self._steering), Books(shard))
-            for worker, shard in zip(pool.workers, shards)
+            _Member(worker, share, Books(share.shard), Books(share.shard))
+            for worker, share in zip(pool.workers, shares)
         ]
 
     async def run(self) -> None:
@@ -166,7 +171,7 @@ class _PoolRun:
                 case Kind.ROWS | Kind.PLANNED:
                     self._note_planned(member, frame)
                     if frame.kind is Kind.ROWS:
-                        member.books.add(rows := frame.rows)
+                        self._note_rows(member, rows := frame.rows)
                         await self._outbox.send(rows)
                 case Kind.END:
                     member.cpu_s = frame.value
@@ -174,6 +179,12 @@ class _PoolRun:
                 case _:
                     self._take_word(member, frame)
         await self._note_loss(member)
+
+    def _note_rows(self, member: _Member, rows: Rows) -> None:
+        member.books.add(rows)
+        if self._has_users and self._plans_ahead:
+            kinds = rows["flags"] & (FIRST | AGAIN | NOT_STARTED)
+            member.users.note_over(rows["session"][(kinds != 0) & (kinds & AGAIN == 0)])
 
     def _note_planned(self, member: _Member, frame: Frame) -> None:
         member.planned = None if frame.number == UNKNOWN else frame.number
@@ -227,29 +238,35 @@ class _PoolRun:
     async def _settle(self, member: _Member) -> None:
         """Send a row for each session of a dead worker that has no end, and say so."""
         cut = cut_rows(member.books, member.died_ns)
+        heard = (member.users if self._has_users else member.books).over
         lost = 0
 
         async def take(arrivals: Rows) -> None:
             nonlocal lost
-            rows = lost_rows(arrivals, member.books, member.died_ns)
+            rows = self._lost(member, arrivals)
             if len(rows):
                 lost += len(rows)
                 await self._outbox.send(rows)
 
         if len(cut):
             await self._outbox.send(cut)
-        if self._is_closed:
+        if not self._plans_ahead:
             users = await member.share.count_users(member.died_ns)
             what = f"its {users} users were gone from then on"
         else:
             until_ns = FOREVER_NS if self._stopped_ns is None else self._stopped_ns
             await member.share.each_arrival(until_ns, take)
-            member.planned = member.books.over + len(cut) + lost
+            member.planned = heard + lost + (0 if self._has_users else len(cut))
             self._report_planned()
             what = f"{lost} arrivals of its share were lost"
         if len(cut):
             what += f" and {len(cut)} sessions cut"
         self._report(f"{_fate(member)}: {what}", is_fatal=True)
+
+    def _lost(self, member: _Member, arrivals: Rows) -> Rows:
+        if self._has_users:
+            return lost_users(arrivals, member.books, member.users, member.died_ns)
+        return lost_rows(arrivals, member.books, member.died_ns)
 
     def _look_for_busy_workers(self, wall_s: float) -> None:
         for member in self._members:

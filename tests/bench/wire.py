@@ -29,8 +29,11 @@ from flux.flows.actions import Flow
 from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions
 from flux.flows.step import Step
+from flux.habits import Habits
 from flux.schemas import ARRIVAL, ROSTER, ErrorCode, Flag, Rows
 from flux.stage import Context, Inbox, Outbox, Run
+from flux.think import Think, ThinkTable
+from flux.units import Duration
 from tests.bench.peers.machine import choose_cores, describe_machine, pinned
 from tests.bench.peers.target import Target, open_target
 
@@ -124,17 +127,9 @@ def _run(command: list[str], core: int) -> str:
     return done.stdout
 
 
-@attrs.frozen
-class _Resting:
-    rest: int
-    count: int | None = None
-
-    @property
-    def has_rest(self) -> bool:
-        return self.rest > 0
-
-    def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
-        return self.rest
+def _habits(rest_ns: int) -> Habits:
+    think = Think(ThinkTable(every=Duration(rest_ns))) if rest_ns else None
+    return Habits(think=think)
 
 
 async def _drive(case: Case, url: str, authority: str) -> dict[str, float]:
@@ -162,7 +157,7 @@ async def _drive(case: Case, url: str, authority: str) -> dict[str, float]:
     limits = Limits(max_in_flight=100_000)
     flow = _flow(case)
     context = Context(run, "bench")
-    work = Work(context, inbox, schema, flow, limits, log, _Resting(case.rest_ns))
+    work = Work(context, inbox, schema, flow, limits, log, _habits(case.rest_ns))
     seen = _Seen()
     memory_bytes = _memory_bytes()
     async with trio.open_nursery() as nursery:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from flux.flows.actions import End, Flow, Send
+from flux.flows.actions import End, Flow, Identity, Send
 from flux.flows.options import FlowOptions
 from flux.flows.weighted import WeightedFlow, compile_flows
 from flux.stages.http import Http
@@ -41,8 +41,9 @@ def flows() -> tuple[WeightedFlow, ...]:
     return stage.flow
 
 
-def compiled(*, seed: int = 1, shards: int = 1) -> Flow:
+def compiled(*, seed: int = 1, shards: int = 1, identity: Identity = "iteration") -> Flow:
     shared = FlowOptions(
+        identity=identity,
         let={"who": "u{{random.int(1, 9)}}", "shop": "one"},
         headers={"x-a": "stage", "x-b": "stage"},
         shards=shards,
@@ -158,3 +159,17 @@ def test_what_is_wrong_with_the_stages_own_values_is_told_once() -> None:
     text = f'let = {{ y = "{{{{x}}}}" }}\n[[flow]]\nname = "a"{STEP}[[flow]]\nname = "b"{STEP}'
     (found,) = problems("http", HEAD + text)
     assert found.startswith("let.y ")
+
+
+def test_a_user_keeps_its_values_in_whichever_flow_it_runs() -> None:
+    flow = compiled(identity="user")
+    begin = flow.sessions_of(5)
+    seen: dict[int, set[tuple[str, ...]]] = {}
+    for seq in range(60):
+        send = next(begin(seq))
+        assert isinstance(send, Send)
+        seen.setdefault(send.plan.index, set()).add(tuple(target(send).split("/")[1:]))
+    assert set(seen) == {0, 2}
+    assert len({parts[1] for parts in seen[0]}) == 1
+    assert len({parts[0] for parts in seen[0]}) > 30
+    assert steps_run(flow, 7) == steps_run(compiled(), 7)

@@ -4,7 +4,7 @@ import base64
 import pathlib
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -30,6 +30,10 @@ async def serving(answer: Answer = lambda _: (200, b"{}")) -> AsyncIterator[tupl
     requests: list[str] = []
 
     async def handle(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):  # the client went in the middle, as probes may
+            await answer_all(stream)
+
+    async def answer_all(stream: trio.SocketStream) -> None:
         data = b""
         async with stream:
             while True:

@@ -15,6 +15,7 @@ from flux.clients.target import Target
 from flux.clients.targets import WeightedTarget
 from flux.schemas import ARRIVAL, ROSTER, ErrorCode, Flag, Rows
 from flux.stage import Shard
+from tests.outcomes import collect_all
 from tests.stages.driving import arrivals_at, context_of, drive, rows_of, users_for
 from tests.stages.loading import load, problems
 from tests.stages.test_http import CLIENTS, STEP, serving
@@ -177,7 +178,8 @@ async def test_a_user_with_nowhere_to_go_rests_an_interval_and_is_counted(client
     context = context_of(load("users", "users = 2"), given=ROSTER)
     rows = rows_of(await drive(stage, context, [users_for(0.2, 2)]))
     rows.sort(order=["seq"])
-    assert (rows["flags"] == int(Flag.WITHHELD)).all()
+    assert (rows["flags"] & ~int(Flag.AGAIN) == int(Flag.WITHHELD)).all()
+    assert (rows["flags"] & Flag.AGAIN == 0).sum() == 2
     assert rows["seq"].tolist() == list(range(len(rows)))
     # Two users for 200 ms: an iteration each at 0, 80 and 160 ms, or fewer on a busy machine.
     assert 2 <= len(rows) <= 6
@@ -194,6 +196,41 @@ async def test_the_iterations_of_a_user_go_to_different_targets(client: str) -> 
     assert sorted(rows["seq"].tolist()) == list(range(40))
     assert [len(seen) for seen in requests] == np.bincount(rows["target"], minlength=3).tolist()
     assert (np.bincount(rows["target"], minlength=3) > 0).all()
+
+
+def joins_at(*due_s: float) -> Rows:
+    return ROSTER.rows((round(time_s * 1e9), user, 1) for user, time_s in enumerate(due_s))
+
+
+async def run_visitors(text: str, count: int) -> Rows:
+    """What becomes of visitors who all come at once and make five iterations each."""
+    context = context_of(load("visitors", "iterations = 5"), given=ROSTER)
+    return rows_of(await drive(load("http", text), context, [joins_at(*[0.0] * count)]))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_visitor_with_nowhere_to_go_is_turned_away(client: str) -> None:
+    text = with_health([DEAD, DEAD, DEAD], client)
+    rows = await run_visitors(f"max_in_flight = 1\n{text}", 20)
+    assert (rows["flags"] == int(Flag.WITHHELD)).all()
+    assert sorted(rows["session"].tolist()) == list(range(20))
+    assert sorted(rows["seq"].tolist()) == list(range(20))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_iterations_of_visitors_that_are_withheld_break_no_law(client: str) -> None:
+    more = 'on_unhealthy = "withhold"\ninterval = "10ms"'
+    async with three() as (urls, _):
+        rows = await run_visitors(with_health([urls[0], DEAD, urls[2]], client, more), 40)
+    turned_away = rows[rows["flags"] == int(Flag.WITHHELD)]
+    withheld = rows[rows["flags"] == int(Flag.WITHHELD | Flag.AGAIN)]
+    assert min(len(turned_away), len(withheld)) > 0
+    made = np.bincount(rows["session"], minlength=40)
+    assert (made[turned_away["session"]] == 1).all()
+    assert len(rows) == 5 * (40 - len(turned_away)) + len(turned_away)
+    sessions = collect_all([rows], steps=("only",), planned=40)[-1].sessions
+    assert sessions.check() == []
+    assert sessions.withheld == len(turned_away) + len(withheld)
 
 
 async def test_what_was_prepared_is_not_asked_again() -> None:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from flux.control import Control
 from flux.release import TICKS_AHEAD
-from flux.schemas import USERS, Rows
+from flux.schemas import NOBODY, USERS, Rows
 from flux.stage import Shard
 from tests.stages.driving import SECOND, TICK_NS, context_of, drive, rows_of
 from tests.stages.loading import load, load_sample
@@ -54,6 +55,33 @@ def test_each_user_of_a_shard_joins_and_leaves_once() -> None:
         assert set(rows["user"] % 2) == {index}
         assert rows["change"].sum() == 0
     assert sum(int((rows["change"] > 0).sum()) for rows in parts) == 5
+
+
+@pytest.mark.parametrize(
+    ("keys", "shapers", "told_ns"),
+    [
+        ("", (), None),
+        ("iterations = 2", (), 0),
+        ("iterations = 2", (("ramp", 'up = "500ms"'),), SECOND // 2),
+        ("iterations = 2", (("ramp", 'up = "500ms"'), ("limit", "max = 2")), SECOND // 2),
+        ("iterations = 2", (("ramp", 'up = "500ms"\nfrom = 3'),), 0),
+        ("iterations = 2", (("ramp", 'up = "500ms"\nfrom = 3\ndown = "1ms"'),), None),
+        ("iterations = 2", (("noise", "amplitude = 0.1"),), None),
+    ],
+    ids=["unbounded", "constant", "ramp", "capped", "falling", "falling-then-rising", "noise"],
+)
+def test_says_when_nobody_else_will_join_if_that_is_known(
+    keys: str, shapers: tuple[tuple[str, str], ...], told_ns: int | None
+) -> None:
+    above = (load("users", f"users = 5\n{keys}"), *(load(*one) for one in shapers))
+
+    async def main() -> list[tuple[int, Rows]]:
+        told = attrs.evolve(context_of(above[0], duration_ns=SECOND), upstream=above)
+        return await drive(load_sample("roster"), told, [USERS.rows(RISE)])
+
+    rows = rows_of(trio.run(main, clock=MockClock(autojump_threshold=0)))
+    said = [(due_ns, user) for due_ns, user, change in rows.tolist() if change == 0]
+    assert said == ([] if told_ns is None else [(told_ns, NOBODY)])
 
 
 def test_nobody_joins_once_the_run_is_stopped() -> None:

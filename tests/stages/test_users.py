@@ -1,11 +1,10 @@
 """The closed model: how many users, and how long each rests."""
 
-import numpy as np
 import pytest
 
 from flux.schemas import USERS
 from flux.testing import plan_demand
-from tests.stages.loading import load, load_sample, problems
+from tests.stages.loading import load, problems
 
 SECOND = 10**9
 
@@ -24,8 +23,16 @@ def test_shapers_change_the_number_of_users() -> None:
     assert halfway["level"].tolist() == [5.0]
 
 
+def rest_ms(keys: str, elapsed_ms: int) -> float:
+    """How long user 0 rests after an iteration that took so long."""
+    due_ns: int = load("users", f"users = 1\n{keys}").habits.next_due_ns(
+        7, 0, 1, joined_ns=0, start_ns=SECOND, end_ns=SECOND + elapsed_ms * 10**6
+    )
+    return (due_ns - SECOND) / 10**6 - elapsed_ms
+
+
 @pytest.mark.parametrize(
-    ("keys", "elapsed_ms", "rest_ms"),
+    ("keys", "elapsed_ms", "expected_ms"),
     [
         ("", 300, 0),
         ('think = "1s"', 300, 1000),
@@ -36,22 +43,20 @@ def test_shapers_change_the_number_of_users() -> None:
     ],
 )
 def test_a_user_rests_until_think_time_and_pace_are_over(
-    keys: str, elapsed_ms: int, rest_ms: int
+    keys: str, elapsed_ms: int, expected_ms: int
 ) -> None:
-    stage = load("users", f"users = 1\n{keys}")
-    assert stage.rest_ns(7, 0, elapsed_ms * 10**6) == rest_ms * 10**6
+    assert rest_ms(keys, elapsed_ms) == expected_ms
 
 
-def test_rest_depends_on_seed_and_iteration_only() -> None:
-    stage = load_sample("users")
-    rests = [stage.rest_ns(7, seq, 0) for seq in range(50)]
-    assert [stage.rest_ns(7, seq, 0) for seq in reversed(range(50))] == rests[::-1]
-    assert len(set(rests)) == 50
-    assert np.mean([stage.rest_ns(8, seq, 0) == rests[seq] for seq in range(50)]) == 0
+def test_a_user_is_gone_after_its_last_iteration() -> None:
+    habits = load("users", "users = 5\niterations = 3").habits
+    times = {"joined_ns": 0, "start_ns": 0, "end_ns": 7}
+    assert [habits.next_due_ns(7, 0, done, **times) for done in (1, 2, 3)] == [7, 7, None]
 
 
 def test_wrong_tables_are_told_why() -> None:
     assert problems("users") == ["users is required"]
+    assert problems("users", "users = 1\niterations = 0") == ["iterations must be at least 1"]
     assert problems("users", "users = 0") == ["users must be at least 1 and at most 1000000"]
     assert problems("users", "users = 1\nthink = 5") == ["think must be a duration or a table"]
     assert problems(

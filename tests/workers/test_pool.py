@@ -100,6 +100,77 @@ async def test_users_are_shared(tmp_path: pathlib.Path) -> None:
     assert result.summary.sessions.check() == []
 
 
+VISITS = """
+    duration = "700ms"
+    seed = 3
+    [[stage]]
+    use = "exponential"
+    rate = "100/s"
+    [[stage]]
+    use = "visitors"
+    iterations = 3
+    think = {{ use = "exponential", every = "40ms" }}
+    [[stage]]
+    use = "null"
+    service = "5ms"
+    processes = {processes}
+"""
+
+
+def joins_of(rows: Rows) -> list[tuple[int, int]]:
+    """Number and due time of every user."""
+    first = rows[rows["flags"] & Flag.AGAIN == 0]
+    return sorted(zip(first["session"].tolist(), first["due_ns"].tolist()))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_visitors_are_shared_and_planned_as_in_one_process(
+    processes: int, tmp_path: pathlib.Path
+) -> None:
+    pipeline = pipeline_of(VISITS.format(processes=processes), tmp_path)
+    result, rows = await run_live(pipeline)
+    arrivals = await plan_of(pipeline)
+    assert len(arrivals) > 40
+    assert joins_of(rows) == arrivals
+    assert np.bincount(rows["session"]).tolist() == [3] * len(arrivals)
+    assert len(np.unique(rows["seq"])) == len(rows)
+    assert (rows["seq"] % processes == rows["session"] % processes).all()
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert (ledger.planned, ledger.arrived) == (len(arrivals), len(arrivals))
+    assert result.summary.hidden.startswith("users arrive")
+
+
+async def test_visitors_of_a_killed_worker_are_counted_as_lost(tmp_path: pathlib.Path) -> None:
+    async def kill(run: Run, pipeline: Pipeline) -> None:
+        await run.clock.wait_until(350_000_000)
+        os.kill(pids(pipeline)[1], signal.SIGKILL)
+
+    pipeline = pipeline_of(VISITS.format(processes=2), tmp_path)
+    result, rows = await run_live(pipeline, kill)
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert ledger.lost > 0
+    assert joins_of(rows[rows["flags"] & Flag.ABORTED == 0]) == await plan_of(pipeline)
+    assert ledger.planned == len(await plan_of(pipeline))
+    lost = rows[rows["flags"] & Flag.LOST != 0]
+    assert (lost["session"] % 2 == 1).all()
+    started = rows[rows["flags"] & (Flag.FIRST | Flag.LOST) != 0]
+    assert len(np.unique(started["seq"])) == len(started)
+    assert f"{ledger.lost} arrivals of its share were lost" in result.summary.findings[0].text
+
+
+async def test_bounded_users_of_all_workers_end_the_run(tmp_path: pathlib.Path) -> None:
+    text = CLOSED.replace("users = 5", "users = 3\n    iterations = 2").replace("800ms", "1h")
+    result, rows = await run_live(pipeline_of(text, tmp_path))
+    assert np.bincount(rows["session"]).tolist() == [2, 2, 2]
+    assert not result.was_stopped
+    assert result.summary is not None
+    assert result.summary.sessions.check() == []
+
+
 async def test_a_pool_leaves_other_executors_as_they_are(tmp_path: pathlib.Path) -> None:
     text = """
         duration = "500ms"

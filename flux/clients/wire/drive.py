@@ -8,7 +8,6 @@ from flux.clients.wire.sessions import Sessions
 from flux.clients.wire.settings import WireSettings
 from flux.clients.work import Work
 from flux.control import cancelled_by
-from flux.schemas import ROSTER
 
 
 async def drive(work: Work, *targets: WireSettings) -> None:
@@ -52,7 +51,7 @@ async def _dispatch(work: Work, loop: Loop, model: Model, dispatched: trio.Event
         loop.wake()
         await model.is_over.wait()
     model.stop(loop.now_ns())
-    if work.schema is not ROSTER:
+    if work.are_arrivals:
         async for batch in work.inbox:
             model.feed(batch)
             model.stop(loop.now_ns())

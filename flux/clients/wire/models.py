@@ -1,28 +1,27 @@
-"""When sessions start: the open model by arrivals that are due, the closed one by users who stay.
+"""When sessions start: the open model by arrivals that are due; `user_models` has those of users.
 
-Both tell the loop by `next_due_ns` when there is something to start, and hear from it when a
-session has ended. Neither starts more than a few at a time, so that responses do not wait.
+All tell the loop by `next_due_ns` when there is something to start, and hear from it when a
+session has ended. None starts more than a few at a time, so that responses do not wait.
 """
 
 from bisect import bisect_right
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import trio
 
 from flux.clients.wire.deadlines import NEVER_NS
-from flux.clients.wire.visit import Visit
-from flux.clients.work import Iterations, Work
+from flux.clients.wire.visit import Home, Visit
+from flux.clients.work import Work
 from flux.schemas import Flag, Rows
 
 if TYPE_CHECKING:
-    from flux.clients.wire.loop import Loop
     from flux.clients.wire.sessions import Sessions
 
-_BURST = 16
+BURST = 16
 """Sessions started before responses are looked at again."""
 
-_MOST_AHEAD = 8192
+MOST_AHEAD = 8192
 """Rows taken from the inbox before their time."""
 
 _HELD = int(Flag.HELD)
@@ -65,6 +64,9 @@ class Model(Protocol):
 class OpenModel:
     """Sessions start when they are due, whatever became of earlier ones."""
 
+    number: ClassVar[str] = "seq"
+    """The column of a batch that has the number of an arrival."""
+
     def __init__(self, sessions: "Sessions", work: Work) -> None:
         self._sessions = sessions
         self._log = work.log
@@ -88,14 +90,14 @@ class OpenModel:
 
     def feed(self, batch: Rows) -> None:
         """Take a batch of arrivals."""
-        self._batches.append((batch["seq"].tolist(), batch["due_ns"].tolist()))
+        self._batches.append((batch[self.number].tolist(), batch["due_ns"].tolist()))
         self._ahead += len(batch)
         if self._index == len(self._dues):
             self._next_batch()
 
     async def wait_for_room(self) -> None:
         """Wait until few enough arrivals are ahead."""
-        while self._ahead > _MOST_AHEAD:
+        while self._ahead > MOST_AHEAD:
             self._room = trio.Event()
             await self._room.wait()
 
@@ -107,7 +109,7 @@ class OpenModel:
 
     def start_due(self, now_ns: int) -> None:
         """Start what is due, as far as the limits allow."""
-        for _ in range(_BURST):
+        for _ in range(BURST):
             if self.next_due_ns > now_ns:
                 return
             due_ns = self._dues[self._index]
@@ -129,7 +131,12 @@ class OpenModel:
         return self._dues[bisect_right(self._dues, limit_ns, self._index) - 1]
 
     def _start(self, due_ns: int, now_ns: int) -> None:
-        seq = self._take()
+        # Whatever was due while there was no place has waited for one, if only behind others.
+        flags = _HELD if due_ns <= self._blocked_ns else 0
+        self._begin(self._take(), due_ns, now_ns, flags)
+
+    def _begin(self, seq: int, due_ns: int, now_ns: int, flags: int) -> None:
+        """Start a session that has a place, if there is a target for it."""
         home = self._homes[0]
         if self._choice is not None:
             target = self._choice.pick(seq)
@@ -138,11 +145,15 @@ class OpenModel:
                 home = self._homes[~target]
                 self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.WITHHELD, home.number)
                 return
-        visit = Visit(seq, home)
+        actions = self._sessions.begin(seq, seq)
+        self._sessions.start(self._enter(seq, home), seq, actions, due_ns, flags)
+
+    def _enter(self, number: int, home: Home) -> Visit:
+        """Somebody takes a place."""
+        visit = Visit(number, home)
         self.running += 1
         self.live.add(visit)
-        # Whatever was due while there was no place has waited for one, if only behind others.
-        self._sessions.start(visit, seq, due_ns, _HELD if due_ns <= self._blocked_ns else 0)
+        return visit
 
     def _take(self) -> int:
         seq = self._seqs[self._index]
@@ -163,14 +174,20 @@ class OpenModel:
             if not self._dues:
                 self._next_batch()
         elif self._has_ended:
-            self.is_over.set()
-        if self._ahead <= _MOST_AHEAD:
+            self._on_last()
+        if self._ahead <= MOST_AHEAD:
             self._room.set()
+
+    def _on_last(self) -> None:
+        """Every arrival has been dealt with."""
+        self.is_over.set()
 
     def _drop(self, now_ns: int) -> None:
         due_ns = self._dues[self._index]
-        seq = self._take()
-        self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.DROPPED)
+        self._not_started(self._take(), due_ns, now_ns, Flag.DROPPED)
+
+    def _not_started(self, number: int, due_ns: int, now_ns: int, flag: Flag) -> None:
+        self._log.record_not_started(number, number, due_ns, now_ns, flag)
 
     def _hold(self, due_ns: int, now_ns: int) -> None:
         """Look again when a session ends, or when it is too late."""
@@ -180,6 +197,9 @@ class OpenModel:
 
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A session has ended, and leaves its place to another."""
+        self._leave_place(visit, now_ns)
+
+    def _leave_place(self, visit: Visit, now_ns: int) -> None:
         self.running -= 1
         self.live.discard(visit)
         if self._is_blocked:
@@ -192,142 +212,4 @@ class OpenModel:
         """Start nothing any more: what has not started is cancelled."""
         while self._index < len(self._dues):
             due_ns = self._dues[self._index]
-            seq = self._take()
-            self._log.record_not_started(seq, seq, due_ns, now_ns, Flag.CANCELLED)
-
-
-class ClosedModel:
-    """Users run the flow again and again, from when they join until they leave."""
-
-    def __init__(
-        self, sessions: "Sessions", loop: "Loop", work: Work, iterations: Iterations
-    ) -> None:
-        self._sessions = sessions
-        self._loop = loop
-        self._log = work.log
-        self._homes, self._choice = sessions.homes, work.choice
-        self._iterations = iterations
-        self._has_rest = iterations.has_rest
-        self._most = iterations.count
-        self._step, self._first = work.context.run.shard.count, work.context.run.shard.index
-        self._seed = work.context.run.seed
-        self._changes: deque[tuple[int, int, int]] = deque()
-        self._users: dict[int, Visit] = {}
-        self._begun = 0
-        self._has_ended = False
-        self._room = trio.Event()
-        self.next_due_ns = NEVER_NS
-        self.running = 0
-        self.live: set[Visit] = set()
-        self.is_over = trio.Event()
-
-    def feed(self, batch: Rows) -> None:
-        """Take a batch of users who join or leave."""
-        self._changes.extend(batch.tolist())
-        self._look_ahead()
-
-    def _look_ahead(self) -> None:
-        self.next_due_ns = self._changes[0][0] if self._changes else NEVER_NS
-        if len(self._changes) <= _MOST_AHEAD:
-            self._room.set()
-        if self._has_ended and not self._changes:
-            self.is_over.set()
-
-    async def wait_for_room(self) -> None:
-        """Wait until few enough changes are ahead."""
-        while len(self._changes) > _MOST_AHEAD:
-            self._room = trio.Event()
-            await self._room.wait()
-
-    def end(self) -> None:
-        """Nobody else will join or leave."""
-        self._has_ended = True
-        self._look_ahead()
-
-    def start_due(self, now_ns: int) -> None:
-        """Let users join and leave whose time has come."""
-        for _ in range(_BURST):
-            if self.next_due_ns > now_ns:
-                return
-            _, number, change = self._changes.popleft()
-            self._look_ahead()
-            if change > 0:
-                self._join(number)
-            else:
-                self._leave(self._users.pop(number), now_ns)
-
-    def due_together_ns(self, slack_ns: int) -> int:
-        """When the next one is due: users join and leave too seldom to wait for each other."""
-        return self.next_due_ns
-
-    def _join(self, number: int) -> None:
-        visit = Visit(number, self._homes[0])
-        self._users[number] = visit
-        self.live.add(visit)
-        self.running += 1
-        self._begin(visit, self._loop.now_ns())
-
-    def _begin(self, visit: Visit, due_ns: int) -> None:
-        seq = self._begun * self._step + self._first
-        if self._most is not None and seq >= self._most:
-            self._retire(visit)
-            self.is_over.set()
-            return
-        self._begun += 1
-        if self._choice is not None:
-            target = self._choice.pick(seq)
-            if target < 0:
-                self._withhold(visit, seq, due_ns, self._homes[~target].number)
-                return
-            visit.home = self._homes[target]
-        visit.began_ns = due_ns
-        self._sessions.start(visit, seq, due_ns, 0)
-
-    def _withhold(self, visit: Visit, seq: int, due_ns: int, target: int) -> None:
-        """The iteration has nowhere to go: the user looks again after a rest."""
-        now_ns = self._loop.now_ns()
-        self._log.record_not_started(seq, visit.user, due_ns, now_ns, Flag.WITHHELD, target)
-        rest_ns = self._choice.rest_ns if self._choice is not None else 0
-        self._rest(visit, now_ns + rest_ns)
-
-    def on_end(self, visit: Visit, now_ns: int) -> None:
-        """A user has finished the flow: another one follows after a rest."""
-        if visit.is_leaving:
-            self._retire(visit)
-            return
-        if not self._has_rest:
-            self._begin(visit, now_ns)
-            return
-        rest_ns = self._iterations.rest_ns(self._seed, visit.seq, now_ns - visit.began_ns)
-        if rest_ns <= 0:
-            self._begin(visit, now_ns)
-            return
-        self._rest(visit, now_ns + rest_ns)
-
-    def _rest(self, visit: Visit, until_ns: int) -> None:
-        visit.rest_number = self._loop.later(until_ns, self._after_rest, visit)
-
-    def _after_rest(self, visit: Visit, number: int) -> None:
-        if visit.rest_number == number:
-            visit.rest_number = -1
-            self._begin(visit, self._loop.now_ns())
-
-    def _leave(self, visit: Visit, now_ns: int) -> None:
-        """Finish the flow, but begin no other."""
-        visit.is_leaving = True
-        if visit.rest_number >= 0:
-            visit.rest_number = -1
-            self._retire(visit)
-
-    def _retire(self, visit: Visit) -> None:
-        if visit in self.live:
-            self.live.discard(visit)
-            self.running -= 1
-
-    def stop(self, now_ns: int) -> None:
-        """Nobody joins any more; those who are in leave once their flow is finished."""
-        self._changes.clear()
-        self.next_due_ns = NEVER_NS
-        for visit in self._users.values():
-            self._leave(visit, now_ns)
-        self._users.clear()
+            self._not_started(self._take(), due_ns, now_ns, Flag.CANCELLED)

@@ -16,15 +16,16 @@ from flux.clients.wire.encode import Step
 from flux.clients.wire.errors import BadResponse
 from flux.clients.wire.heads import Head
 from flux.clients.wire.loop import Loop
-from flux.clients.wire.models import ClosedModel, Model, OpenModel
+from flux.clients.wire.models import Model, OpenModel
 from flux.clients.wire.pool import Pool
 from flux.clients.wire.redirects import STATUSES, follow
 from flux.clients.wire.resolve import Resolver
 from flux.clients.wire.response import ResponseReader
 from flux.clients.wire.settings import Origin, WireSettings
+from flux.clients.wire.user_models import ClosedModel, VisitorsModel
 from flux.clients.wire.visit import Home, Visit
 from flux.clients.work import Work
-from flux.flows.actions import Action, End, Pause, Result, Send
+from flux.flows.actions import Action, End, Pause, Result, Send, Session
 from flux.schemas import ROSTER, ErrorCode, Flag
 
 # Plain numbers: an IntFlag's operators take a microsecond each.
@@ -54,7 +55,8 @@ class Sessions:
         )
         self._origin_ns = loop.origin_ns
         self._log_row = work.log.record
-        self._begin_flow = work.flow.begin
+        self.begin = work.flow.begin
+        """What a session of the open model does, by its number and user."""
         self._context: ssl.SSLContext | None = None
         self._pools: dict[Origin, Pool] = {}
         self.homes = [
@@ -73,16 +75,15 @@ class Sessions:
     def _make_model(self, work: Work) -> Model:
         if work.schema is not ROSTER:
             return OpenModel(self, work)
-        if work.iterations is None:
-            raise TypeError("the closed model needs the source's iterations")
-        return ClosedModel(self, self.loop, work, work.iterations)
+        model = VisitorsModel if work.are_arrivals else ClosedModel
+        return model(self, self.loop, work)
 
-    def start(self, visit: Visit, seq: int, due_ns: int, flags: int) -> None:
+    def start(self, visit: Visit, seq: int, actions: Session, due_ns: int, flags: int) -> None:
         """Begin a session."""
         visit.seq = seq
         visit.flags = flags | _FIRST
         visit.is_in_flight = False
-        visit.actions = actions = self._begin_flow(seq, visit.user)
+        visit.actions = actions
         visit.advance = actions.send
         action = next(actions)
         if type(action) is Send:

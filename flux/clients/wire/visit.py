@@ -25,16 +25,18 @@ class Home:
 
 
 class Visit:
-    """A session under way; in the closed model one virtual user, in one session after another."""
+    """A session under way; a virtual user is one too, in one session after another."""
 
     __slots__ = (
         "actions",
         "advance",
         "began_ns",
+        "begin",
         "body_bytes",
         "connect_ns",
         "connection",
         "deadline_ns",
+        "done",
         "due_ns",
         "first_byte_ns",
         "flags",
@@ -42,6 +44,7 @@ class Visit:
         "is_in_flight",
         "is_leaving",
         "jar",
+        "joined_ns",
         "redirects",
         "request",
         "rest_number",
@@ -58,6 +61,14 @@ class Visit:
     actions: Session
     advance: "Callable[[Result | None], Action]"
     """The session's `send`."""
+    begin: Callable[[int], Session]
+    """Of a user: begins its iterations, by their number."""
+    began_ns: int
+    """Of a user: when its iteration began."""
+    joined_ns: int
+    """Of a user: when it was due."""
+    done: int
+    """Of a user: iterations it has begun."""
 
     def __init__(self, user: int, home: Home) -> None:
         self.user = user
@@ -82,10 +93,8 @@ class Visit:
         """What carries the request under way; None while it waits for one."""
         self.jar: CookieJar | None = None
         """None until the first Set-Cookie."""
-        self.began_ns = 0
-        """Start of the session, for the closed model's pace."""
         self.is_leaving = False
-        """In the closed model: no other session is to follow."""
+        """Of a user: no other session is to follow."""
         self.rest_number = -1
         """Number of the rest the user takes between two sessions, -1 if it does not rest."""
 

@@ -21,7 +21,7 @@ import trio
 from flux.clients import httpx_client, tasks, wire
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.wire import WireSettings
-from flux.clients.work import Iterations, Limits, Work
+from flux.clients.work import Limits, Work
 from flux.clock import LiveClock
 from flux.control import Control
 from flux.flows.actions import (
@@ -36,8 +36,11 @@ from flux.flows.actions import (
     Session,
     Text,
 )
+from flux.habits import Habits
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, ErrorCode, Rows
 from flux.stage import Context, Run
+from flux.think import Think, ThinkTable
+from flux.units import Duration
 
 Script = Callable[["Peer", int], None]
 """What the server does with each connection, given its number."""
@@ -270,17 +273,9 @@ def flow_from(plans: tuple[RequestPlan, ...], actions: Callable[[], list[Action]
     return Flow(plans, begin)
 
 
-@attrs.frozen
-class Resting:
-    """Iterations with a rest that is always the same."""
-
-    count: int | None = None
-    rest: int = 0
-    has_rest: bool = True
-
-    def rest_ns(self, seed: int, seq: int, elapsed_ns: int) -> int:
-        """The rest."""
-        return self.rest
+def resting(rest_ns: int = 0, **habits: Any) -> Habits:
+    """Habits with a rest that is always the same."""
+    return Habits(think=Think(ThinkTable(every=Duration(rest_ns))), **habits)
 
 
 Client = Callable[[Work], Awaitable[None]]
@@ -311,7 +306,7 @@ async def run(
     *,
     roster: tuple[tuple[float, int, int], ...] = (),
     limits: Limits | None = None,
-    iterations: Iterations | None = None,
+    habits: Habits | None = None,
     drain_s: float = 5.0,
     control: Control | None = None,
     steer: Callable[[Control], Awaitable[None]] | None = None,
@@ -351,7 +346,7 @@ async def run(
         flow,
         limits or Limits(max_in_flight=1000),
         OutcomeLog(outbox),
-        iterations or (Resting(count=1) if roster else None),
+        habits or (resting(count=1) if roster else None),
     )
 
     async def close_inbox_when_stopped() -> None:

@@ -1,14 +1,17 @@
 """Cookies: what a session is given it gives back, where it belongs, for as long as it lasts."""
 
+import attrs
 import pytest
 
 from flux.clients.wire.cookies import CookieJar
+from flux.flows.actions import Identity
 from tests.clients.wire.rig import (
     Peer,
-    Resting,
     errors,
     flow_of,
+    httpx_client_for,
     plan,
+    resting,
     run_sync,
     serve,
     wire_client,
@@ -67,31 +70,37 @@ def test_a_new_value_replaces_the_old_one() -> None:
     assert jar.header("x.test", "/", False) == b"a=2"
 
 
-def _cookies_seen(*, roster: bool) -> list[bytes]:
-    """What a server sees that gives every request a cookie of its own."""
+def _cookies_seen(identity: Identity | None, *, by_httpx: bool = False) -> list[bytes]:
+    """What a server sees that gives every request a cookie of its own.
+
+    Args:
+        identity: of a user of the closed model, who makes two iterations; None: two arrivals.
+    """
     seen: list[bytes] = []
 
     def script(peer: Peer, _: int) -> None:
         while request := peer.read_request():
             lines = request.split(b"\r\n")
-            seen.append(b"".join([line for line in lines if line.startswith(b"Cookie")]))
+            seen.append(b"".join([line for line in lines if line.lower().startswith(b"cookie")]))
             peer.send(
                 b"HTTP/1.1 200 OK\r\nSet-Cookie: n=%d\r\nContent-Length: 0\r\n\r\n" % len(seen)
             )
 
     flow = flow_of(plan(), plan(index=1), plan(index=2, headers=((b"Cookie", b"own=1"),)))
     with serve(script) as server:
-        if roster:
-            closed = {"roster": ((0, 0, 1),), "iterations": Resting(count=2), "holds_open": True}
-            rows = run_sync(wire_client(server.settings), flow, **closed)
+        httpx = httpx_client_for(f"http://127.0.0.1:{server.port}")
+        client = httpx if by_httpx else wire_client(server.settings)
+        if identity is None:
+            rows = run_sync(client, flow, dues_ms=(0, 60))
         else:
-            rows = run_sync(wire_client(server.settings), flow, dues_ms=(0, 60))
+            closed = {"roster": ((0, 0, 1),), "habits": resting(count=2), "holds_open": True}
+            rows = run_sync(client, attrs.evolve(flow, identity=identity), **closed)
     assert errors(rows) == ["NONE"] * 6
-    return seen
+    return [line.replace(b"cookie", b"Cookie") for line in seen]
 
 
 def test_each_session_of_the_open_model_has_cookies_of_its_own() -> None:
-    assert _cookies_seen(roster=False) == [
+    assert _cookies_seen(None) == [
         b"",
         b"Cookie: n=1",
         b"Cookie: own=1",
@@ -101,6 +110,16 @@ def test_each_session_of_the_open_model_has_cookies_of_its_own() -> None:
     ]
 
 
-def test_a_user_of_the_closed_model_keeps_cookies() -> None:
-    seen = _cookies_seen(roster=True)
-    assert seen[3:] == [b"Cookie: n=3", b"Cookie: n=4", b"Cookie: own=1"]
+@pytest.mark.parametrize("by_httpx", [False, True], ids=["wire", "httpx"])
+def test_a_user_that_stays_the_same_keeps_cookies_over_iterations(by_httpx: bool) -> None:
+    seen = _cookies_seen("user", by_httpx=by_httpx)
+    assert seen[3:5] == [b"Cookie: n=3", b"Cookie: n=4"]
+
+
+@pytest.mark.parametrize("by_httpx", [False, True], ids=["wire", "httpx"])
+def test_each_iteration_of_a_user_that_is_new_each_time_has_cookies_of_its_own(
+    by_httpx: bool,
+) -> None:
+    seen = _cookies_seen("iteration", by_httpx=by_httpx)
+    assert seen[:2] == [b"", b"Cookie: n=1"]
+    assert seen[3:5] == [b"", b"Cookie: n=4"]

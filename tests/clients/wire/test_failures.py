@@ -16,7 +16,6 @@ from flux.schemas import ErrorCode
 from tests.clients.wire.rig import (
     OK,
     Peer,
-    Resting,
     Script,
     answer_all,
     errors,
@@ -24,6 +23,7 @@ from tests.clients.wire.rig import (
     flow_of,
     httpx_client_for,
     plan,
+    resting,
     run_sync,
     serve,
     wire_client,
@@ -152,7 +152,7 @@ def test_a_large_body_is_discarded_unread() -> None:
             wire_client(server.settings),
             flow_of(plan(timeout_s=20)),
             roster=((0, 0, 1),),
-            iterations=Resting(count=3),
+            habits=resting(count=3),
             holds_open=True,
         )
     assert errors(rows) == ["NONE"] * 3
@@ -201,7 +201,7 @@ def test_a_port_where_nobody_listens_refuses() -> None:
             wire_client(settings),
             flow_of(plan()),
             roster=((0, 0, 1), (0, 1, 1)),
-            iterations=Resting(count=500),
+            habits=resting(count=500),
             holds_open=True,
         )
     assert errors(rows) == ["REFUSED"] * 500
@@ -214,7 +214,7 @@ def test_a_unix_socket_that_is_not_there_refuses() -> None:
         wire_client(settings),
         flow_of(plan()),
         roster=tuple((0, user, 1) for user in range(100)),
-        iterations=Resting(count=5000),
+        habits=resting(count=5000),
         holds_open=True,
     )
     assert errors(rows) == ["REFUSED"] * 5000

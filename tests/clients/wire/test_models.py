@@ -16,7 +16,6 @@ from flux.schemas import Flag, Rows
 from tests.clients.wire.rig import (
     OK,
     Peer,
-    Resting,
     Script,
     answer_all,
     errors,
@@ -24,6 +23,7 @@ from tests.clients.wire.rig import (
     flow_of,
     httpx_client_for,
     plan,
+    resting,
     run,
     run_sync,
     serve,
@@ -79,7 +79,7 @@ def test_users_of_the_closed_model() -> None:
         answer_all(),
         _FLOW,
         roster=((0, 5, 1),),
-        iterations=Resting(count=4, rest=1_000_000),
+        habits=resting(count=4, rest_ns=1_000_000),
         holds_open=True,
     )
     _check_same(by_wire, by_httpx)
@@ -91,7 +91,7 @@ def test_a_user_who_leaves_finishes_the_flow_and_cuts_the_rest_short() -> None:
         answer_all(),
         _FLOW,
         roster=((0, 0, 1), (100, 0, -1)),
-        iterations=Resting(rest=10**12),
+        habits=resting(rest_ns=10**12),
     )
     _check_same(by_wire, by_httpx)
     assert len(by_wire) == 3
@@ -205,7 +205,7 @@ def test_users_are_stopped_and_aborted() -> None:
             wire_client(server.settings),
             flow_of(plan(timeout_s=100)),
             roster=((0, 0, 1), (0, 1, 1)),
-            iterations=Resting(),
+            habits=resting(),
             steer=_stop_then_abort,
             holds_open=True,
         )
@@ -219,7 +219,7 @@ def test_a_user_whose_flow_asks_for_nothing_does_not_stop_the_others() -> None:
             wire_client(server.settings),
             flow,
             roster=((0, 0, 1),),
-            iterations=Resting(),
+            habits=resting(),
             steer=_stop_at_once,
             holds_open=True,
         )
@@ -249,7 +249,7 @@ async def test_other_tasks_live_while_requests_are_made() -> None:
             wire_client(server.settings),
             flow_of(plan()),
             roster=((0, 0, 1),),
-            iterations=Resting(count=500),
+            habits=resting(count=500),
             steer=live,
             holds_open=True,
         )

@@ -7,11 +7,11 @@ from flux.schemas import Flag
 from tests.clients.wire.rig import (
     OK,
     Peer,
-    Resting,
     answer_all,
     errors,
     flow_of,
     plan,
+    resting,
     run_sync,
     serve,
     wire_client,
@@ -116,7 +116,7 @@ def test_one_user_uses_one_connection() -> None:
             wire_client(server.settings),
             flow_of(plan(), plan(index=1)),
             roster=((0, 7, 1),),
-            iterations=Resting(count=20),
+            habits=resting(count=20),
             holds_open=True,
         )
     assert server.accepted == 1

@@ -15,11 +15,11 @@ from flux.flows.actions import Result
 from flux.schemas import Rows
 from tests.clients.wire.rig import (
     Peer,
-    Resting,
     errors,
     flow_of,
     httpx_client_for,
     plan,
+    resting,
     run_sync,
     serve,
     wire_client,
@@ -169,7 +169,7 @@ def replay(case: Case, cuts: list[int], results: list[Result], *, wants: bool) -
             wire_client(server.settings),
             flow,
             roster=((0, 0, 1),),
-            iterations=Resting(count=2),
+            habits=resting(count=2),
             holds_open=True,
         )
         assert server.accepted == 3 - case.requests

@@ -13,12 +13,12 @@ from flux.clients.wire import WireSettings
 from tests.clients.wire.rig import (
     OK,
     Peer,
-    Resting,
     Server,
     answer_all,
     errors,
     flow_of,
     plan,
+    resting,
     run_sync,
     serve,
     wire_client,
@@ -62,7 +62,7 @@ def test_a_trusted_server(authority: Authority, version: ssl.TLSVersion) -> None
             wire_client(_https(server, authority)),
             flow_of(plan(), plan(index=1)),
             roster=((0, 0, 1),),
-            iterations=Resting(count=5),
+            habits=resting(count=5),
             holds_open=True,
         )
     assert errors(rows) == ["NONE"] * 10
