@@ -47,8 +47,8 @@ class Collection:
         interval_ns: int,
         *,
         targets: Sequence[str] = (),
-        has_users: bool = False,
         phases: Sequence[Phase] = (),
+        has_users: bool = False,
     ) -> None:
         """Begin with nothing known.
 
@@ -56,8 +56,8 @@ class Collection:
             steps: names of the run's steps; `step` in a row is an index into them.
             interval_ns: how long an interval is.
             targets: names of the run's targets; `target` in a row is an index into them.
-            has_users: somebody waits for an answer before going on, so that a stall hides requests.
             phases: of the run, if it has any.
+            has_users: somebody waits for an answer before going on, so that a stall hides requests.
         """
         self._phases = tuple(phases)
         self._phase_ends_ns = starts_of(self._phases[1:])
@@ -127,7 +127,6 @@ class Collection:
             is_final=True,
             sessions=attrs.evolve(_ledger(self._whole), planned=planned),
             series=self._timeline.series(),
-            pulse=self._pulse,
             phases=tuple(
                 self._phase(
                     number, self._whole.get(number), end_ns, knows_planned=planned is not None
@@ -135,6 +134,7 @@ class Collection:
                 for number in range(len(self._phases))
             ),
             **counts,
+            pulse=self._pulse,
         )
 
     def _close_first(self) -> Summary:
@@ -197,7 +197,7 @@ class Collection:
         tally = self._new_tally() if tally is None else tally
         sessions = tally.ledger(None)
         if knows_planned:
-            sessions = attrs.evolve(sessions, planned=sessions.arrived)
+            sessions = attrs.evolve(sessions, planned=sessions.accounted)
         return PhaseSummary(
             name=phase.name,
             start_ns=phase.start_ns,

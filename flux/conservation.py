@@ -44,14 +44,13 @@ class Ledger:
 
     @property
     def arrived(self) -> int:
-        """Arrivals of which something became."""
-        not_started = self.dropped + self.withheld + self.cancelled + self.lost
-        return self.begun + not_started
-
-    @property
-    def begun(self) -> int:
         """Arrivals that began, each counted once; it is too low by what was withheld of users."""
         return self.started - self.repeated
+
+    @property
+    def accounted(self) -> int:
+        """Arrivals of which something became."""
+        return self.arrived + self.dropped + self.withheld + self.cancelled + self.lost
 
     @property
     def ended(self) -> int:
@@ -91,8 +90,8 @@ class Ledger:
         return list(self._broken())
 
     def _broken(self) -> Iterator[str]:
-        if self.planned is not None and self.arrived != self.planned:
-            yield _unequal(self.arrivals_equation(), self.arrived - self.planned)
+        if self.planned is not None and self.accounted != self.planned:
+            yield _unequal(self.arrivals_equation(), self.accounted - self.planned)
         if self.ended != self.started:
             yield _unequal(self.sessions_equation(), self.ended - self.started)
 

@@ -27,7 +27,7 @@ from flux.wiring import Draft, Wiring
 
 __all__ = ["Node", "Pipeline", "Settings", "compile_document", "describe", "load"]
 
-_TABLES = ("breaker", "budget", "phase")
+_TABLES = ("breaker", "budget")
 """Tables at the top of a file whose keys `--set` may name."""
 
 _OWN_KEYS = ("use", "name", "inputs")

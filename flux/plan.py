@@ -205,13 +205,6 @@ def make_plan(
     )
 
 
-def _paced_chain(pipeline: Pipeline, executor: Node) -> tuple[Node, ...]:
-    """The stages from the source down to the pacer: what is below it plans nothing more."""
-    chain = pipeline.chain(executor)
-    pacers = [index for index, node in enumerate(chain) if node.accepts in (DEMAND, USERS)]
-    return chain[: pacers[-1] + 1]
-
-
 def _planned_phases(
     phases: Sequence[Phase], demand: Rows, per_row: npt.NDArray[np.int64]
 ) -> Iterator[PlannedPhase]:
@@ -231,6 +224,13 @@ def _planned_phases(
                 min_level=float(levels.min()),
                 max_level=float(levels.max()),
             )
+
+
+def _paced_chain(pipeline: Pipeline, executor: Node) -> tuple[Node, ...]:
+    """The stages from the source down to the pacer: what is below it plans nothing more."""
+    chain = pipeline.chain(executor)
+    pacers = [index for index, node in enumerate(chain) if node.accepts in (DEMAND, USERS)]
+    return chain[: pacers[-1] + 1]
 
 
 def _check_end(context: Context, *, is_closed: bool) -> None:

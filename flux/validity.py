@@ -82,11 +82,11 @@ def _too_few_started(summary: Summary, limits: Limits) -> Iterator[Finding]:
     given_up = sessions.cancelled + sessions.withheld
     if sessions.planned is None or not (wanted := sessions.planned - given_up):
         return
-    share = sessions.begun / wanted
+    share = sessions.arrived / wanted
     if share < limits.min_rate:
         yield Finding(
             f"only {_percent(share)} of the planned arrivals started "
-            f"({sessions.begun} of {wanted}, {sessions.dropped} dropped); "
+            f"({sessions.arrived} of {wanted}, {sessions.dropped} dropped); "
             f"min_rate is {_percent(limits.min_rate)}",
             is_fatal=True,
         )

@@ -31,6 +31,7 @@ from flux.engine import RunResult, run_pipeline
 from flux.errors import ExitCode
 from flux.explain import Key, field_meanings, keys_of
 from flux.graph import Settings
+from flux.phases import PhaseTable
 from flux.pipeline import Pipeline, compile_document
 from flux.registry import find_stages
 from flux.result_schema import result_schema
@@ -93,7 +94,8 @@ def completed(text: str) -> str:
             if "roster" in uses
             else {"use": "constant", "rate": "20/s"},
         )
-    return tomli_w.dumps({"duration": "1m", **document, "stage": stages})
+    length = {} if "phase" in document else {"duration": "1m"}
+    return tomli_w.dumps({**length, **document, "stage": stages})
 
 
 @pytest.mark.parametrize("text", list(toml_blocks()))
@@ -331,12 +333,12 @@ def error_table() -> str:
     return "\n".join(["| error | meaning |", "|---|---|", *rows]) + "\n"
 
 
-def settings_table() -> str:
+def settings_table(table: type = Settings) -> str:
     rows = [
         f"| `{key.name}` | {key.type_text}{f', {key.range_text}' if key.range_text else ''} "
         f"| {f'`{key.default}`' if key.default else ''} | {key.meaning} |"
-        for key in keys_of(Settings)
-        if key.name != "stage"
+        for key in keys_of(table)
+        if (table, key.name) != (Settings, "stage")
     ]
     head = ["| key | value | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
@@ -348,3 +350,7 @@ def test_the_page_of_http_has_every_error() -> None:
 
 def test_the_page_of_pipeline_files_has_every_key_at_the_top() -> None:
     assert settings_table() in PAGES["docs/pipeline-files.md"]
+
+
+def test_the_page_of_phases_has_every_key_of_a_phase() -> None:
+    assert settings_table(PhaseTable) in PAGES["docs/phases.md"]

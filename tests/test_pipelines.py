@@ -34,6 +34,11 @@ SHORTENED: Mapping[str, tuple[str, ...]] = {
         "null.max_in_flight=5",
         "null.max_lag=50ms",
     ),
+    "phases.toml": (
+        *("phase.warm-up.duration=150ms", "phase.usual.duration=100ms"),
+        *("phase.peak.duration=200ms", "phase.after.duration=50ms"),
+        *("phase.peak.stage.ramp.up=100ms", "ramp.up=50ms"),
+    ),
     "ramp.toml": ("ramp.up=200ms", "ramp.down=200ms"),
     "register.toml": ("ramp.up=200ms", "ramp.down=200ms"),
     "schedule.toml": ("exponential.rate=200/s",),
@@ -188,9 +193,10 @@ def check_files(folder: pathlib.Path, result: dict[str, Any]) -> None:
     """Each sink of the session left its file, with a row for each request and each drop."""
     session = load(folder / "session.toml", environment={})
     names = {"session.toml", "flux.log"}
-    rows = result["Total"] + result["sessions"]["dropped"] + result["sessions"]["cancelled"]
+    requests = result["Total"] + sum(one["requests"] for one in result["phases"] if one["warmup"])
+    rows = requests + result["sessions"]["dropped"] + result["sessions"]["cancelled"]
     for node in session.nodes:
-        if node.kind != "sink":
+        if node.kind != "sink" or not node.path:
             continue
         names.add(node.stage.path)
         lines = (folder / node.stage.path).read_text().splitlines()

@@ -251,7 +251,7 @@ def test_each_arrival_makes_its_iterations_and_the_first_is_due_when_it_is(
     assert result.summary is not None
     ledger = result.summary.sessions
     assert ledger.check() == []
-    assert (ledger.planned, ledger.begun) == (len(arrivals), len(arrivals))
+    assert (ledger.planned, ledger.arrived) == (len(arrivals), len(arrivals))
     assert ledger.started == ledger.succeeded == len(rows)
     assert result.summary.is_valid
     assert result.summary.hidden.startswith("users arrive when they are due")
@@ -314,7 +314,7 @@ def test_visitors_who_find_no_place_are_dropped_and_counted(tmp_path: pathlib.Pa
     assert result.summary is not None
     ledger = result.summary.sessions
     assert ledger.check() == []
-    assert (ledger.planned, ledger.begun, ledger.dropped, ledger.repeated) == (10, 2, 8, 4)
+    assert (ledger.planned, ledger.arrived, ledger.dropped, ledger.repeated) == (10, 2, 8, 4)
     assert sorted(rows["seq"].tolist()) == list(range(14))
     dropped = rows[rows["flags"] & Flag.DROPPED != 0]
     assert sorted(dropped["session"].tolist()) == [1, 2, 3, 4, 6, 7, 8, 9]
@@ -336,7 +336,7 @@ def test_stopping_sends_visitors_home_after_their_flow(tmp_path: pathlib.Path) -
     begun = rows[rows["flags"] & (Flag.CANCELLED) == 0]
     assert begun["start_ns"].max() <= 5010 * MS
     assert begun["end_ns"].max() <= 5110 * MS
-    assert ledger.planned == ledger.begun + ledger.cancelled
+    assert ledger.planned == ledger.arrived + ledger.cancelled
 
 
 def test_aborting_loses_no_visitor(tmp_path: pathlib.Path) -> None:

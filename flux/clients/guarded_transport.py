@@ -48,6 +48,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._when_refused = when_refused
         self._resolves = resolves
         self._known: dict[str, tuple[float, str | None]] = {}
+        self._asking: dict[str, trio.Lock] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it, or raise `NotAllowed`."""
@@ -63,12 +64,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
     async def _refused_address(self, host: str) -> str | None:
-        known = self._known.get(host)
-        if known is not None and trio.current_time() < known[0]:
-            return known[1]
-        address = self._hosts.refused_among(host, await addresses_of(host))
-        self._known[host] = (trio.current_time() + TTL_S, address)
-        return address
+        async with self._asking.setdefault(host, trio.Lock()):  # one asks, the others wait
+            known = self._known.get(host)
+            if known is not None and trio.current_time() < known[0]:
+                return known[1]
+            address = self._hosts.refused_among(host, await addresses_of(host))
+            self._known[host] = (trio.current_time() + TTL_S, address)
+            return address
 
     async def aclose(self) -> None:
         """Close the one that it guards."""

@@ -149,7 +149,7 @@ def _table_of(
     if parts[0] in names:
         index = names[parts[0]]
         return _within(stages, ("stage",), [str(index), *parts[1:]], shown, problems)
-    if parts[0] in tables:
+    if parts[0] in tables or isinstance(values.get(parts[0]), (dict, list)):
         return _within(values, (), parts, shown, problems)
     problems.append(
         Problem(

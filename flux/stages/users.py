@@ -37,16 +37,16 @@ class Users(Iterating):
     )
 
     @property
+    def base_level(self) -> float:
+        """The level before shaping; of a phase's own, the level in that phase."""
+        return float(self.users)
+
+    @property
     def habits(self) -> Habits:
         """What the users do."""
         return Habits(
             iterations=self.iterations, count=self.count, think=self.think, pace_ns=self.pace
         )
-
-    @property
-    def base_level(self) -> float:
-        """The level before shaping; of a phase's own, the level in that phase."""
-        return float(self.users)
 
     async def produce(self, context: Context, outbox: Outbox) -> None:
         """Send the number of users, tick by tick, until the duration is over."""

@@ -1,11 +1,13 @@
 """What the tests of guards share: runs under virtual time, and names that resolve as they say."""
 
+import contextlib
 import datetime
+import ipaddress
 import logging
 import pathlib
 import socket
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
@@ -77,12 +79,26 @@ def marks(result: RunResult) -> list[tuple[float, str]]:
 class Names:
     """A resolver that knows a few names."""
 
-    known: dict[str, tuple[str, ...]]
+    known: Mapping[str, tuple[str, ...]]
+    system: Callable[..., list[Any]]
     asked: list[str] = attrs.field(factory=list)
 
-    def getaddrinfo(self, host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
+    def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        family: int = 0,
+        type: int = 0,  # as the original has it
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
         """What `socket.getaddrinfo` gives."""
         name = host.decode() if isinstance(host, bytes) else str(host)
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(name)
+            return self.system(name, port, type=socket.SOCK_STREAM)
+        if flags & socket.AI_NUMERICHOST:  # trio asks first whether it is a name at all
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
         self.asked.append(name)
         if name not in self.known:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
@@ -94,6 +110,7 @@ class Names:
 
 def resolve(monkeypatch: pytest.MonkeyPatch, **known: str) -> Names:
     """Have names resolved by these alone; underscores stand for dots."""
-    names = Names({name.replace("_", "."): (address,) for name, address in known.items()})
+    by_name = {name.replace("_", "."): (address,) for name, address in known.items()}
+    names = Names(by_name, socket.getaddrinfo)
     monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
     return names

@@ -160,7 +160,7 @@ def test_a_pause_by_a_user_is_no_silence(tmp_path: pathlib.Path) -> None:
 
 def test_users_leave_and_come_back(tmp_path: pathlib.Path) -> None:
     text = FROZEN.replace('use = "constant"', 'use = "users"').replace('rate = "200/s"', "users=40")
-    result, _ = run_virtually(pipeline_of(text, tmp_path))
+    result, _ = run_virtually(pipeline_of(text, tmp_path, "null.service=100ms"))
     assert [text.split(":")[0] for _, text in marks(result)] == [
         "breaker trips (1 of 3)",
         "breaker tries",
@@ -170,8 +170,8 @@ def test_users_leave_and_come_back(tmp_path: pathlib.Path) -> None:
     ]
     assert result.summary is not None
     started = result.summary.series.rows["started"].tolist()
-    assert started[10] == started[50] == 40 * 200
-    assert started[36] == 2 * 200
+    assert started[10] == started[50] == 40 * 10
+    assert started[36] == 2 * 10
 
 
 def test_the_live_status_says_where_the_guards_stand(tmp_path: pathlib.Path) -> None:

@@ -138,7 +138,7 @@ async def test_visitors_are_shared_and_planned_as_in_one_process(
     assert result.summary is not None
     ledger = result.summary.sessions
     assert ledger.check() == []
-    assert (ledger.planned, ledger.begun) == (len(arrivals), len(arrivals))
+    assert (ledger.planned, ledger.arrived) == (len(arrivals), len(arrivals))
     assert result.summary.hidden.startswith("users arrive")
 
 
