@@ -22,10 +22,14 @@ from typing import Any
 import attrs
 import trio
 
+from flux.conclusion import Conclusion
 from flux.control import Ending
 from flux.edges import Edge, Fanout
 from flux.errors import ExitCode, FluxError, StageFailed, UsageError
+from flux.generator import Generator
+from flux.generator_watch import GeneratorWatch
 from flux.pipeline import Node, Pipeline
+from flux.run_steps import RunStep, steps_of
 from flux.schemas import ARRIVAL, OUTCOME, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
 from flux.summary import Finding, Summary
@@ -47,6 +51,8 @@ class RunResult:
     failures: list[FluxError] = attrs.field(factory=list)
     """Stages that raised, first things first."""
     edges: tuple[Edge, ...] = ()
+    generator: Generator = attrs.field(factory=Generator)
+    """What is known of this process."""
     was_stopped: bool = False
     was_aborted: bool = False
     ending: Ending | None = None
@@ -74,22 +80,29 @@ async def run_pipeline(
     _check_workers(pipeline)
     wiring = _Wiring(pipeline, run)
     result = RunResult(edges=tuple(wiring.edges))
+    conclusion = Conclusion(
+        pipeline, run, findings=wiring.findings, generators=wiring.known_generators
+    )
+    observers = (conclusion.observe, *observers)
     run = attrs.evolve(
         run,
         planned=wiring.planned,
         open_sessions=wiring.open_sessions,
         status=wiring.status,
-        findings=lambda: tuple(wiring.findings),
+        conclude=conclusion.conclude,
     )
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
+        if run.clock.is_live:
+            watching.start_soon(wiring.watch.watch_loop)
         async with trio.open_nursery() as stages:
             for node in pipeline.nodes:
                 stages.start_soon(_run_stage, node, wiring, run, result)
             for inbox in wiring.summaries:
                 stages.start_soon(_observe, inbox, observers, result)
         watching.cancel_scope.cancel()
+    result.generator = wiring.watch.result()
     result.was_stopped = run.control.stopping.is_set()
     result.was_aborted = run.control.aborting.is_set()
     result.ending = run.control.ending
@@ -123,6 +136,7 @@ class _Wiring:
         self.inboxes: dict[str, Inbox] = {}
         self.summaries: list[Inbox] = []
         self.findings: list[Finding] = []
+        self.generators: list[Generator] = []
         self.scopes = {node.name: trio.CancelScope() for node in pipeline.nodes}
         self._ended: set[str] = set()
         self._planned: dict[str, int] = {}
@@ -140,7 +154,8 @@ class _Wiring:
                 self._watch(node)
         for sender in self._senders.values():
             sender.close()  # each producer has a clone of its own
-        self._steps = tuple(_steps(pipeline))
+        self._steps = steps_of((node.name, node.stage) for node in pipeline.executors)
+        self.watch = GeneratorWatch(run.clock, self.edges)
 
     def _connect(self, producer: str, consumer: Node) -> None:
         schema = self.pipeline.by_name[producer].emits
@@ -166,6 +181,8 @@ class _Wiring:
         Summaries are always taken, by the engine.
         """
         self._ended.add(node.name)
+        if self._ended.issuperset(executor.name for executor in self.pipeline.executors):
+            self.watch.close()
         for name in node.inputs:
             above = self.pipeline.by_name[name]
             takers = self.pipeline.takers(above)
@@ -188,6 +205,10 @@ class _Wiring:
             edge.rows for edge in self.edges if edge.consumer in names and edge.schema is ARRIVAL
         )
         return sent + sum(self._planned.values())
+
+    def known_generators(self) -> tuple[Generator, ...]:
+        """The processes that made the load, this one first."""
+        return (self.watch.result(), *self.generators)
 
     def open_sessions(self) -> int | None:
         """Sessions under way; None if an executor cannot tell."""
@@ -213,6 +234,7 @@ class _Wiring:
             report_gauge=self._gauges.append,
             report_status=partial(self._note_status, node.name),
             report_finding=self.findings.append,
+            report_generator=self.generators.append,
         )
 
 
@@ -220,12 +242,13 @@ def make_context(
     pipeline: Pipeline,
     node: Node,
     run: Run,
-    steps: "tuple[tuple[str, str, tuple[str, str]], ...] | None" = None,
+    steps: tuple[RunStep, ...] | None = None,
 ) -> Context:
     """What a stage is told about the run and the stages around it."""
-    steps = tuple(_steps(pipeline)) if steps is None else steps
+    if steps is None:
+        steps = steps_of((one.name, one.stage) for one in pipeline.executors)
     chain = pipeline.chain(node) or (node,)
-    own = [index for index, step in enumerate(steps) if step[0] == node.name]
+    own = [index for index, step in enumerate(steps) if step.executor == node.name]
     return Context(
         run=run,
         stage=node.name,
@@ -233,21 +256,10 @@ def make_context(
         source_name=chain[0].name,
         given=node.accepts,
         shapers=tuple(_shapers_below(pipeline, node)),
-        steps=tuple(name for _, name, _ in steps),
-        requests=tuple(request for _, _, request in steps),
+        steps=tuple(step.name for step in steps),
+        requests=tuple(step.request for step in steps),
         first_step=own[0] if own else 0,
     )
-
-
-def _steps(pipeline: Pipeline) -> Iterator[tuple[str, str, tuple[str, str]]]:
-    """(executor, step, (method, URL)) for all steps of the run, in the order of their numbers."""
-    executors = pipeline.executors
-    for node in executors:
-        names: Sequence[str] = getattr(node.stage, "step_names", (node.name,))
-        requests: Sequence[tuple[str, str]] = getattr(node.stage, "requests", ())
-        for index, name in enumerate(names):
-            shown = name if len(executors) == 1 else f"{node.name}.{name}"
-            yield node.name, shown, requests[index] if index < len(requests) else ("", "")
 
 
 def _shapers_below(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, Any]]:

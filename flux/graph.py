@@ -12,7 +12,10 @@ from flux.config.problems import Violation
 from flux.config.rules import AtLeast, above, between
 from flux.schemas import OUTCOME, Schema
 from flux.stage import Shard, kind_of
+from flux.thresholds import Threshold
+from flux.thresholds.table import ThresholdTable
 from flux.units import Duration
+from flux.validity import Validity
 
 
 @attrs.frozen
@@ -52,6 +55,10 @@ class Settings:
     """How finely the demand is shaped."""
     shard: ShardText | None = None
     """Part of the run to drive, as in "0/2": the first of two; all of it if absent."""
+    validity: Validity = Validity()  # noqa: RUF009  # immutable
+    """How far the run may stray from its plan before its numbers are not trusted."""
+    threshold: tuple[ThresholdTable, ...] = ()
+    """What the numbers must fulfil, as [[threshold]] tables."""
     stage: tuple[Any, ...] = ()
     """The stages, in order."""
 
@@ -94,6 +101,8 @@ class Pipeline:
     settings: Settings
     nodes: tuple[Node, ...]
     document: Document
+    thresholds: tuple[Threshold, ...] = ()
+    """What the numbers must fulfil."""
 
     @property
     def by_name(self) -> dict[str, Node]:

@@ -19,6 +19,9 @@ from flux.config.structure import structure
 from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph
 from flux.registry import StageEntry, find_stages
+from flux.run_steps import RunStep, steps_of
+from flux.schemas import OUTCOME
+from flux.thresholds.resolve import resolve_thresholds
 from flux.wiring import Draft, Wiring
 
 __all__ = ["Node", "Pipeline", "Settings", "compile_document", "describe", "load"]
@@ -78,9 +81,14 @@ class _Compiler:
         self._stages = find_stages()
 
     def compile(self, default_name: str) -> Pipeline | None:
-        settings, problems = structure(Settings, self.document.values, base=self.document.base)
+        values = {key: one for key, one in self.document.values.items() if key != "threshold"}
+        settings, problems = structure(Settings, values, base=self.document.base)
         self.problems += problems
         drafts = self._read_stages()
+        tables, thresholds, problems = resolve_thresholds(
+            self.document.values.get("threshold", []), self._steps(drafts)
+        )
+        self.problems += problems
         if settings is None or drafts is None or self.problems:
             return None
         wiring = Wiring(self._stages)
@@ -88,9 +96,18 @@ class _Compiler:
         self.problems += wiring.problems
         if nodes is None:
             return None
-        pipeline = Pipeline(settings.name or default_name, settings, nodes, self.document)
+        settings = attrs.evolve(settings, threshold=tables)
+        name = settings.name or default_name
+        pipeline = Pipeline(name, settings, nodes, self.document, thresholds)
         self.problems += check_graph(pipeline)
         return pipeline
+
+    def _steps(self, drafts: list[Draft] | None) -> tuple[RunStep, ...] | None:
+        """The steps of the run; None if a stage could not be read."""
+        if drafts is None or len(drafts) < len(self.document.values["stage"]):
+            return None
+        executors = (one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME)
+        return steps_of((one.name, one.stage) for one in executors)
 
     def _read_stages(self) -> list[Draft] | None:
         tables = self.document.values.get("stage")

@@ -38,6 +38,9 @@ from flux.sample import runnable_sample
 from flux.schemas import OUTCOME, ErrorCode
 from flux.stage import Run, kind_of
 from flux.think import ThinkTable
+from flux.thresholds.metrics import METRICS
+from flux.thresholds.table import ThresholdTable
+from flux.validity import Validity
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = {
@@ -331,15 +334,37 @@ def error_table() -> str:
     return "\n".join(["| error | meaning |", "|---|---|", *rows]) + "\n"
 
 
-def settings_table() -> str:
+def key_table(table: type) -> str:
     rows = [
         f"| `{key.name}` | {key.type_text}{f', {key.range_text}' if key.range_text else ''} "
         f"| {f'`{key.default}`' if key.default else ''} | {key.meaning} |"
-        for key in keys_of(Settings)
+        for key in keys_of(table)
         if key.name != "stage"
     ]
     head = ["| key | value | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
+
+
+def settings_table() -> str:
+    return key_table(Settings)
+
+
+def metric_table() -> str:
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {metric.meaning} "
+        f"| {' '.join(f'`{name}`' for name in metric.k6)} |"
+        for metric in METRICS.values()
+    ]
+    return "\n".join(["| metric | kind | meaning | k6 |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def test_the_page_of_thresholds_has_every_key_and_every_metric() -> None:
+    assert key_table(ThresholdTable) in PAGES["docs/thresholds.md"]
+    assert metric_table() in PAGES["docs/thresholds.md"]
+
+
+def test_the_page_of_measuring_has_every_key_of_validity() -> None:
+    assert key_table(Validity) in PAGES["docs/measuring.md"]
 
 
 def test_the_page_of_http_has_every_error() -> None:

@@ -15,6 +15,9 @@ from flux.config.interpolate import interpolate
 from flux.config.locate import Path, locate
 from flux.config.problems import InvalidPipeline, Problem, Source, did_you_mean
 
+TABLES_AT_THE_TOP = ("validity", "threshold")
+"""Keys at the top, besides `stage`, that hold tables; `--set` reaches into them by name."""
+
 MAX_BYTES = 16 << 20
 """No pipeline file is as large; a data file given by mistake is not read to its end."""
 
@@ -143,17 +146,26 @@ def _table_of(
     for index, stage in enumerate(stages if isinstance(stages, list) else []):
         if isinstance(stage, dict):
             names.setdefault(str(stage.get("name", stage.get("use"))), index)
+    if parts[0] not in names and parts[0] in TABLES_AT_THE_TOP:
+        return _walk(values.setdefault(parts[0], {}), (parts[0],), parts, problems)
     if parts[0] not in names:
         problems.append(
             Problem(
                 (),
                 f"has no stage {parts[0]!r} for --set {'.'.join(parts)}",
-                did_you_mean(parts[0], names) or f"its stages are {', '.join(names)}",
+                did_you_mean(parts[0], (*names, *TABLES_AT_THE_TOP))
+                or f"its stages are {', '.join(names)}",
             )
         )
         return None, ()
-    path: Path = ("stage", names[parts[0]])
     table: Any = stages[names[parts[0]]] if isinstance(stages, list) else {}
+    return _walk(table, ("stage", names[parts[0]]), parts, problems)
+
+
+def _walk(
+    table: Any, path: Path, parts: list[str], problems: list[Problem]
+) -> tuple[dict[str, Any] | None, Path]:
+    """From a table, the keys between the first and the last part of a key down."""
     for part in parts[1:-1]:
         step: str | int = int(part) if isinstance(table, list) and part.isdigit() else part
         path = (*path, step)
