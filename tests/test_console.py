@@ -48,6 +48,7 @@ login                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
 list                        -        -        -        -            -          -
 buy                         -        -        -        -            -          -
 total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
+-         fewer requests than it takes: 2 for p50, 20 for p95, 100 for p99
 
 lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
 sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓

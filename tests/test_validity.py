@@ -3,9 +3,11 @@
 import attrs
 import pytest
 
+from flux.generator import Generator
 from flux.schemas import ErrorCode, Flag
 from flux.summary import Summary
-from flux.validity import Generator, Limits, find
+from flux.units import Duration
+from flux.validity import Validity, find
 from tests.outcomes import final_of, not_started, request
 
 MS = 1_000_000
@@ -43,7 +45,7 @@ def test_a_dropped_share_over_the_limit_is_fatal(dropped: int, is_fatal: bool) -
 def test_a_share_just_below_a_hundred_per_cent_does_not_print_as_a_hundred() -> None:
     rows = [request()] * 100_000 + [not_started(0, Flag.DROPPED)]
     summary = final_of(rows, planned=len(rows))
-    (text,) = texts(summary, fatal=True, limits=Limits(min_rate=1))
+    (text,) = texts(summary, fatal=True, limits=Validity(min_rate=1))
     assert text.startswith("only 99.9990 % of")
 
 
@@ -75,7 +77,7 @@ def test_a_late_generator_is_fatal() -> None:
     summary = final_of([request()] * 98 + late, planned=100)
     (text,) = texts(summary, fatal=True)
     assert text == "sessions started late: lag p99 is 150 ms, max_lag_p99 is 100ms"
-    assert texts(summary, fatal=True, limits=Limits(max_lag_p99_ns=200 * MS)) == []
+    assert texts(summary, fatal=True, limits=Validity(max_lag_p99=Duration(200 * MS))) == []
 
 
 def test_the_lag_of_a_session_that_waited_for_a_place_is_not_the_generators() -> None:
@@ -112,19 +114,19 @@ def test_a_run_in_which_everything_failed_is_valid_but_noted() -> None:
 
 def test_a_run_too_short_to_judge_the_generator_is_not_judged() -> None:
     summary = final_of([request()], planned=1)
-    assert texts(summary, fatal=False, generator=Generator(cpu_s=1.5, wall_s=1.5)) == []
+    assert texts(summary, fatal=False, generators=[Generator(cpu_s=1.5, wall_s=1.5)]) == []
 
 
 def test_a_busy_generator_is_noted() -> None:
     summary = final_of([request()], planned=1)
-    assert texts(summary, fatal=False, generator=Generator(cpu_s=8, wall_s=10)) == []
-    (text,) = texts(summary, fatal=False, generator=Generator(cpu_s=9.7, wall_s=10))
+    assert texts(summary, fatal=False, generators=[Generator(cpu_s=8, wall_s=10)]) == []
+    (text,) = texts(summary, fatal=False, generators=[Generator(cpu_s=9.7, wall_s=10)])
     assert text.startswith("the generator kept 0.97 cores busy")
 
 
 def test_a_stage_that_held_up_rows_is_noted() -> None:
     generator = Generator(held_up_s={"csv": 1.25, "json": 0.0})
-    (text,) = texts(final_of([request()], planned=1), fatal=False, generator=generator)
+    (text,) = texts(final_of([request()], planned=1), fatal=False, generators=[generator])
     assert text == "stage 'csv' could not keep up: rows waited 1.25 s for it"
 
 

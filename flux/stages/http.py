@@ -184,6 +184,11 @@ expect = { status = 200 }
         return tuple(step.title for step in self.steps)
 
     @property
+    def step_tags(self) -> tuple[Mapping[str, str], ...]:
+        """Tags of the flow's steps."""
+        return tuple(step.tags for step in self.steps)
+
+    @property
     def requests(self) -> tuple[tuple[str, str], ...]:
         """Method and path of each step, placeholders unfilled."""
         return tuple((step.method, step.path) for step in self.steps)
