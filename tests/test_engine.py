@@ -515,3 +515,37 @@ def test_scaling_multiplies_what_is_planned(tmp_path: pathlib.Path) -> None:
     result, _ = run_virtually(pipeline, control=control)
     assert result.summary is not None
     assert result.summary.sessions.planned == 300
+
+
+QUEUE = """
+    duration = "1s"
+    drain = "{drain}"
+    [[stage]]
+    use = "constant"
+    rate = "10/s"
+    [[stage]]
+    use = "null"
+    service = "1s"
+    max_in_flight = 1
+"""
+
+
+def test_a_queue_is_worked_off_until_the_drain_time_is_over(tmp_path: pathlib.Path) -> None:
+    # Due at 0.1 s, 0.2 s …; the place is free at 0.1 s, 1.1 s, 2.1 s; the end is at 1 s + 2.5 s.
+    text = QUEUE.format(drain="2500ms")
+    result, rows = run_virtually(pipeline_of(text, tmp_path))
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert (ledger.started, ledger.succeeded, ledger.aborted) == (4, 3, 1)
+    assert (ledger.dropped, ledger.cancelled) == (6, 0)
+    assert rows["end_ns"].max() == 3_500_000_000
+    assert not result.summary.is_valid
+
+
+def test_a_queue_is_worked_off_to_its_end_if_there_is_time(tmp_path: pathlib.Path) -> None:
+    text = QUEUE.format(drain="30s")
+    result, rows = run_virtually(pipeline_of(text, tmp_path))
+    assert result.summary is not None
+    assert result.summary.sessions.succeeded == 10
+    assert rows["end_ns"].max() == 10_100_000_000

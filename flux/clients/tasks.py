@@ -8,6 +8,7 @@ in flight is recorded as aborted. Nothing is ever cancelled silently: every arri
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from itertools import chain
 from typing import Any, Protocol
 
 import attrs
@@ -79,7 +80,7 @@ class _Driver:
         async with trio.open_nursery() as sessions:
             sessions.start_soon(self._abort_when_told, sessions.cancel_scope)
             try:
-                async with cancelled_by(self._control.stopping):
+                async with self._work.starting():
                     await self._dispatch(sessions)
                 await self._cancel_rest()
             except* trio.Cancelled:
@@ -87,9 +88,9 @@ class _Driver:
                 with trio.CancelScope(shield=True):
                     await self._cancel_rest()
                 raise
-            sessions.cancel_scope.deadline = (
-                trio.current_time() + self._work.context.run.drain_ns / 1e9
-            )
+            now_ns = self._clock.now_ns()
+            left_s = max(0, self._work.drained_ns(now_ns) - now_ns) / 1e9
+            sessions.cancel_scope.deadline = trio.current_time() + left_s
             if self._running:
                 self._idle = trio.Event()
                 await self._idle.wait()
@@ -141,10 +142,10 @@ class _Driver:
                 result = self._judge(action, row)
                 action = session.send(result)
                 self._record(row, action)
-        except trio.Cancelled:
-            self._record_aborted(row)
-            raise
         finally:
+            # Not only where Cancelled is raised: libraries raise it in groups as well.
+            if not isinstance(action, End):
+                self._record_aborted(row)
             session.close()
 
     async def _exchange(self, send: Send, exchange: Exchange, exchanger: Exchanger) -> None:
@@ -176,6 +177,7 @@ class _Driver:
         row.end_ns = self._clock.now_ns()
         if not row.in_flight:  # it was pausing: there is no request to tell of
             row.step, row.start_ns, row.exchange = -1, row.end_ns, Exchange()
+            row.due_ns = min(row.due_ns, row.end_ns)
         row.exchange.error = ErrorCode.ABORTED
         row.flags |= Flag.ABORTED | Flag.LAST
         row.write(self._work, 0)
@@ -197,7 +199,7 @@ class _OpenDriver(_Driver):
                     await self._clock.wait_until(due_ns)
                     flags = await self._admit(due_ns)
                 except trio.Cancelled:
-                    self._not_started(seq, due_ns, Flag.CANCELLED)
+                    self._pending = chain([(seq, due_ns)], self._pending)
                     raise
                 if flags is None:
                     self._not_started(seq, due_ns, Flag.DROPPED)
@@ -229,22 +231,21 @@ class _OpenDriver(_Driver):
             async with self._open_exchanger() as exchanger:
                 has_begun = True
                 await self._run_session(seq, seq, due_ns, flags, exchanger)
-        except trio.Cancelled:
+        finally:
             if not has_begun:
                 self._not_started(seq, due_ns, Flag.CANCELLED)
-            raise
-        finally:
             self._places.release()
 
     def _not_started(self, seq: int, due_ns: int, flag: Flag) -> None:
         self._work.log.record_not_started(seq, due_ns, self._clock.now_ns(), flag)
 
     async def _cancel_rest(self) -> None:
+        flag = self._work.never_started
         for seq, due_ns in self._pending:
-            self._not_started(seq, due_ns, Flag.CANCELLED)
+            self._not_started(seq, due_ns, flag)
         async for batch in self._work.inbox:
             for seq, due_ns in _each_arrival(batch):
-                self._not_started(seq, due_ns, Flag.CANCELLED)
+                self._not_started(seq, due_ns, flag)
 
 
 class _ClosedDriver(_Driver):

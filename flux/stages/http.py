@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import attrs
 
+from flux.arrivals import end_of_source_ns
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.target import Address, Auth, HostPort, Target, Tls
 from flux.clients.work import Limits, OnLate, Work
@@ -189,6 +190,7 @@ expect = { status = 200 }
             limits=Limits(self.max_in_flight, self.on_late, self.max_lag),
             log=OutcomeLog(outbox),
             iterations=context.source if context.given is ROSTER else None,
+            ends_ns=end_of_source_ns(context),
         )
         if self._is_httpx():
             await self._drive_httpx(work)

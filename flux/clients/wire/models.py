@@ -58,8 +58,8 @@ class Model(Protocol):
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A session has ended."""
 
-    def stop(self, now_ns: int) -> None:
-        """Start nothing any more."""
+    def stop(self, now_ns: int, flag: Flag) -> None:
+        """Start nothing any more: what has not started is dropped or cancelled, by the flag."""
 
 
 class OpenModel:
@@ -178,11 +178,11 @@ class OpenModel:
                 self._blocked_ns = now_ns
                 self.next_due_ns = self._dues[self._index]
 
-    def stop(self, now_ns: int) -> None:
-        """Start nothing any more: what has not started is cancelled."""
+    def stop(self, now_ns: int, flag: Flag) -> None:
+        """Start nothing any more: what has not started is dropped or cancelled, by the flag."""
         while self._index < len(self._dues):
             due_ns = self._dues[self._index]
-            self._log.record_not_started(self._take(), due_ns, now_ns, Flag.CANCELLED)
+            self._log.record_not_started(self._take(), due_ns, now_ns, flag)
 
 
 class ClosedModel:
@@ -295,7 +295,7 @@ class ClosedModel:
             self.live.discard(visit)
             self.running -= 1
 
-    def stop(self, now_ns: int) -> None:
+    def stop(self, now_ns: int, flag: Flag) -> None:
         """Nobody joins any more; those who are in leave once their flow is finished."""
         self._changes.clear()
         self.next_due_ns = NEVER_NS
