@@ -219,6 +219,31 @@ def test_queued_sessions_are_marked_as_held(tmp_path: pathlib.Path) -> None:
     assert (rows["end_ns"] - rows["due_ns"]).max() == 1_100_000_000
 
 
+def test_who_waited_only_behind_others_is_marked_as_held_too(tmp_path: pathlib.Path) -> None:
+    # Both places are taken at 0.15 s and come free together at 1.16 s. Whoever was due meanwhile
+    # has waited for a place: not the generator made it late.
+    pipeline = pipeline_of(
+        """
+        duration = "2s"
+        [[stage]]
+        use = "constant"
+        rate = "10/s"
+        [[stage]]
+        use = "null"
+        service = "10ms"
+        max_in_flight = 2
+        stall = { at = "150ms", for = "1s" }
+        """,
+        tmp_path,
+    )
+    result, rows = run_virtually(pipeline)
+    late = rows["start_ns"] > rows["due_ns"]
+    assert late.sum() == 8
+    assert ((rows["flags"] & Flag.HELD != 0) == late).all()
+    assert result.summary is not None
+    assert result.summary.is_valid
+
+
 def test_gives_up_waiting_after_max_lag(tmp_path: pathlib.Path) -> None:
     pipeline = pipeline_of(
         """

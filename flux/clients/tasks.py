@@ -6,6 +6,7 @@ the inbox ends, sessions may go on for the drain time; then, or at a second inte
 in flight is recorded as aborted. Nothing is ever cancelled silently: every arrival ends in a row.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
@@ -190,6 +191,7 @@ class _OpenDriver(_Driver):
         super().__init__(work, open_exchanger)
         self._places = trio.Semaphore(work.limits.max_in_flight)
         self._pending: Iterator[tuple[int, int]] = iter(())
+        self._blocked_ns = -1
 
     async def _dispatch(self, sessions: trio.Nursery) -> None:
         async for batch in self._work.inbox:
@@ -217,13 +219,15 @@ class _OpenDriver(_Driver):
         except trio.WouldBlock:
             if limits.on_late == "drop":
                 return None
-            if deadline_ns is None:
+            patience_s = math.inf
+            if deadline_ns is not None:
+                patience_s = max(0, deadline_ns - self._clock.now_ns()) / 1e9
+            with trio.move_on_after(patience_s) as patience:
                 await self._places.acquire()
-                return Flag.HELD
-            with trio.move_on_after(max(0, deadline_ns - self._clock.now_ns()) / 1e9) as patience:
-                await self._places.acquire()
+            self._blocked_ns = self._clock.now_ns()
             return None if patience.cancelled_caught else Flag.HELD
-        return Flag(0)
+        # Whatever was due while there was no place has waited for one, if only behind others.
+        return Flag.HELD if due_ns <= self._blocked_ns else Flag(0)
 
     async def _session(self, seq: int, due_ns: int, flags: Flag) -> None:
         has_begun = False

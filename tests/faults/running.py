@@ -4,11 +4,10 @@ import csv
 import datetime
 import json
 import logging
-import os
 import pathlib
-import signal
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import attrs
@@ -23,10 +22,10 @@ from flux.result_schema import result_schema
 from flux.schemas import Rows
 from flux.stage import Run
 from flux.workers.opening import open_workers
+from flux.workers.pool import WorkerPool
 from tests.faults.case import Case, Fault, make_case
 from tests.faults.laws import Expected, Row, broken_laws
 from tests.faults.target import Target, open_target
-from tests.workers.running import pids
 
 PATIENCE_S = 2.0
 """From the end of the drain time to the end of the run."""
@@ -88,7 +87,8 @@ async def run_case(case: Case, target: Target) -> Report:
         folder = pathlib.Path(name)
         file = folder / "case.toml"
         file.write_text(case.text.replace("{url}", target.url))
-        pipeline = load(file, environment={})
+        # In another thread, as it takes a tenth of a second, which others would wait for.
+        pipeline = await trio.to_thread.run_sync(partial(load, file, environment={}))
         problems = await _run(case, pipeline, folder, target)
         if not (folder / "result.json").exists():
             return Report(case, tuple(problems), {})
@@ -116,7 +116,7 @@ async def _run(case: Case, pipeline: Pipeline, folder: pathlib.Path, target: Tar
             log=_silent(),
         )
         for fault in case.faults:
-            nursery.start_soon(_inflict, fault, run, target, pids(opened))
+            nursery.start_soon(_inflict, fault, run, target, _workers(opened))
         with trio.move_on_after(HANGING_S) as patience:
             result = await run_pipeline(opened, run)
         ended_s = clock.now_ns() / 1e9
@@ -129,7 +129,7 @@ async def _run(case: Case, pipeline: Pipeline, folder: pathlib.Path, target: Tar
     return [*problems, *late_end(case, run, ended_s)]
 
 
-async def _inflict(fault: Fault, run: Run, target: Target, workers: list[int]) -> None:
+async def _inflict(fault: Fault, run: Run, target: Target, workers: list[trio.Process]) -> None:
     await run.clock.wait_until(round(fault.at_s * 1e9))
     match fault.kind:
         case "stop":
@@ -137,7 +137,7 @@ async def _inflict(fault: Fault, run: Run, target: Target, workers: list[int]) -
         case "abort":
             run.control.abort()
         case "kill worker":
-            os.kill(workers[run.seed % len(workers)], signal.SIGKILL)
+            workers[run.seed % len(workers)].kill()
         case "freeze target":
             target.freeze()
             try:
@@ -149,6 +149,11 @@ async def _inflict(fault: Fault, run: Run, target: Target, workers: list[int]) -
             await trio.sleep(fault.for_s)
             with trio.CancelScope(shield=True):
                 await target.start()
+
+
+def _workers(pipeline: Pipeline) -> list[trio.Process]:
+    pools = [node.stage for node in pipeline.nodes if isinstance(node.stage, WorkerPool)]
+    return [worker.process for pool in pools for worker in pool.workers]
 
 
 def late_end(case: Case, run: Run, ended_s: float) -> Iterator[str]:
@@ -172,6 +177,7 @@ def expected_of(case: Case, pipeline: Pipeline) -> Expected:
     return Expected(
         plan=None if is_closed else planned(pipeline),
         was_stopped=any(fault.kind in ("stop", "abort") for fault in case.faults),
+        drained_ns=(pipeline.settings.duration or 0) + pipeline.settings.drain,
         # Each process has a part of it, and none less than 1.
         max_in_flight=max(shards, executor.stage.max_in_flight) if is_bounded else None,
         may_drop=executor.stage.on_late == "drop" or executor.stage.max_lag is not None,
@@ -195,6 +201,12 @@ def read_folder(folder: pathlib.Path) -> tuple[dict[str, Any], list[Row]]:
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     with (folder / "requests.csv").open() as stream:
         return result, list(csv.DictReader(stream))
+
+
+async def wait_for_rows(*folders: pathlib.Path) -> None:
+    """Return when these runs have begun: their sinks have opened their files."""
+    while not all((one / "requests.csv").exists() for one in folders):  # noqa: ASYNC110  # no event
+        await trio.sleep(0.02)
 
 
 def _silent() -> logging.Logger:

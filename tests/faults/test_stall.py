@@ -1,0 +1,142 @@
+"""A target that freezes, through the real command: the percentiles are those of the exact answer.
+
+Three runs at once against one server, which is stopped for 1.5 s of 6. What is due in the freeze is
+answered at its end, so the answer can be computed from the due times in the rows and from when the
+freeze was.
+"""
+
+import datetime
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import attrs
+import pytest
+import trio
+
+from flux.pipeline import load
+from tests.faults.laws import Expected, broken_laws
+from tests.faults.running import planned, read_folder, wait_for_rows
+from tests.faults.target import Target, open_target
+
+PIPELINE = """\
+seed = 11
+duration = "6s"
+[[stage]]
+use = "{source}"
+rate = "60/s"
+[[stage]]
+use = "http"
+target = "{url}"
+client = "{client}"
+processes = {processes}
+step = [{{ get = "/ok" }}]
+[[stage]]
+use = "collect"
+max_lag_p99 = "1h"  # a busy machine makes a run late, which is not what is tested here
+[[stage]]
+use = "csv"
+[[stage]]
+use = "json"
+"""
+
+FROZEN_AFTER_S = 2.0
+FROZEN_S = 1.5
+
+
+@attrs.frozen
+class Way:
+    """One way to make the run."""
+
+    name: str
+    client: str
+    source: str = "constant"
+    processes: int = 1
+
+
+WAYS = (
+    Way("wire", "wire"),
+    Way("httpx", "httpx", source="exponential"),
+    Way("processes", "wire", processes=2),
+)
+
+
+@attrs.frozen
+class Seen:
+    """What the runs left, and when the freeze was, by the wall clock."""
+
+    folders: dict[str, pathlib.Path]
+    codes: dict[str, int]
+    frozen_s: tuple[float, float]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """All runs, made once."""
+    folder = tmp_path_factory.mktemp("stall")
+
+    async def main() -> Seen:
+        async with open_target() as target:
+            return await _run_all(folder, target)
+
+    return trio.run(main)
+
+
+async def _run_all(folder: pathlib.Path, target: Target) -> Seen:
+    processes: dict[str, trio.Process] = {}
+    for way in WAYS:
+        (folder / way.name).mkdir()
+        values = attrs.asdict(way) | {"url": target.url}
+        (folder / way.name / "stall.toml").write_text(PIPELINE.format(**values))
+        processes[way.name] = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "flux", "run", "stall.toml", "--quiet"],
+            cwd=folder / way.name,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    folders = {name: folder / name / "results" / "result_1" for name in processes}
+    await wait_for_rows(*folders.values())
+    await trio.sleep(FROZEN_AFTER_S)
+    began_s = time.time()
+    target.freeze()
+    await trio.sleep(FROZEN_S)
+    target.thaw()
+    ended_s = time.time()
+    codes = {name: await process.wait() for name, process in processes.items()}
+    return Seen(folders, codes, (began_s, ended_s))
+
+
+def answer_s(due_s: list[float], frozen_s: tuple[float, float], percent: float) -> float:
+    """The percentile of the exact answer, for these due times; 0 for what is not frozen."""
+    began_s, ended_s = frozen_s
+    response_s = sorted(ended_s - due if began_s <= due < ended_s else 0.0 for due in due_s)
+    return response_s[math.ceil(len(response_s) * percent / 100) - 1]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_a_stall_has_the_percentiles_of_the_exact_answer(way: Way, seen: Seen) -> None:
+    folder = seen.folders[way.name]
+    result, rows = read_folder(folder)
+    origin_s = datetime.datetime.fromisoformat(result["run"]["started_at"]).timestamp()
+    due_s = [origin_s + int(row["due_ns"]) / 1e9 for row in rows]
+    assert origin_s < seen.frozen_s[0]
+    assert seen.frozen_s[1] < origin_s + 6
+    for percent in (90, 95, 99):
+        exact_s = answer_s(due_s, seen.frozen_s, percent)
+        assert exact_s > 0.5
+        assert result["latency"]["response"][f"p{percent}"] / 1e9 == pytest.approx(
+            exact_s, rel=0.02
+        )
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_a_stall_costs_no_arrival(way: Way, seen: Seen) -> None:
+    result, rows = read_folder(seen.folders[way.name])
+    pipeline = load(seen.folders[way.name].parents[1] / "stall.toml", environment={})
+    expected = Expected(plan=planned(pipeline), was_stopped=False, shards=way.processes)
+    assert broken_laws(result, rows, expected) == []
+    assert result["sessions"]["succeeded"] == len(rows)
+    assert seen.codes[way.name] == 0
