@@ -58,10 +58,17 @@ class Target:
 
     async def peak(self) -> int:
         """The most requests that it ever had at once."""
+        return int(await self._ask("/peak"))
 
-        def ask() -> int:
-            with urllib.request.urlopen(f"{self.url}/peak", timeout=10) as answer:
-                return int(answer.read())
+    async def thawed_s(self) -> float:
+        """When it first answered after the longest time without an answer, by the wall clock."""
+        return float(await self._ask("/thawed"))
+
+    async def _ask(self, path: str) -> str:
+        def ask() -> str:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                text: bytes = answer.read()
+                return text.decode()
 
         return await trio.to_thread.run_sync(ask)
 
