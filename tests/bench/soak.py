@@ -3,9 +3,9 @@
     python -m tests.bench.soak [--minutes 3] [--rate 2000] [--client wire] [--processes 1]
 
 flux runs in this process, against nginx on the other core, with a csv row for every request. After
-the warm-up the samples are cut in thirds: what counts is the median of the last one less that of
-the first. Python's memory comes in arenas of 1 MiB, and the summary has a row per second for as
-long as the run lasts: a few hundred bytes. So memory counts as flat below 2 MiB and 2 %.
+the warm-up the samples are cut in thirds: what counts is the median of the last one against that of
+the first. The summary has a row of some 2 kB per second, up to six hours; and the allocator settles
+slowly. So memory counts as flat below 5 %.
 """
 
 import argparse
@@ -32,8 +32,7 @@ from tests.bench.peers.target import open_target
 WARM_UP_S = 30.0
 EVERY_S = 1.0
 
-MOST_GROWN_BYTES = 2 * 2**20
-MOST_GROWN_SHARE = 0.02
+MOST_GROWN_SHARE = 0.05
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -125,7 +124,6 @@ def growths_of(steady: Sequence[Sample]) -> list[Growth]:
         return statistics.median(map(figure, first)), statistics.median(map(figure, last))
 
     memory = medians(lambda sample: sample.rss_bytes)
-    most_bytes = max(MOST_GROWN_BYTES, MOST_GROWN_SHARE * memory[0])
     descriptors = medians(lambda sample: sample.descriptors)
     tasks = medians(lambda sample: sample.tasks)
     return [
@@ -134,7 +132,7 @@ def growths_of(steady: Sequence[Sample]) -> list[Growth]:
             memory[0] / 2**20,
             memory[1] / 2**20,
             unit="MiB",
-            is_flat=memory[1] - memory[0] <= most_bytes,
+            is_flat=memory[1] <= (1 + MOST_GROWN_SHARE) * memory[0],
         ),
         # The target is asked on as many connections as requests were ever under way at once.
         Growth("descriptors", *descriptors, is_flat=descriptors[1] - descriptors[0] <= 5),

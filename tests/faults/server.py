@@ -6,7 +6,7 @@ It prints the port it listens on, and then answers, by path:
     /bye      200, and closes                 /close   closes without an answer
     /half     half an answer, and closes      /move    302 to /ok
     /peak     the most requests that it ever had at once, this one not counted
-    /thawed   by the wall clock, when it first answered after the longest time without an answer
+    /silence  the longest time without an answer: its begin and its end, by the wall clock
     anything else   200
 
 It knows nothing but the standard library, and of that as little as can be: it is killed and started
@@ -28,7 +28,7 @@ BODIES = {
     b"/move": b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n",
 }
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-TOLD = (b"/peak", b"/thawed")
+TOLD = (b"/peak", b"/silence")
 CLOSING = (b"/bye", b"/close", b"/half")
 
 
@@ -44,7 +44,8 @@ class Server:
         self.received: dict[int, bytes] = {}
         self.due: list[tuple[float, int, socket.socket, bytes]] = []
         self.under_way = self.peak = self.count = 0
-        self.answered_s = self.longest_s = self.thawed_s = 0.0
+        self.answered_s = 0.0
+        self.silence_s = (0.0, 0.0)
 
     def serve(self) -> None:
         """Serve until killed."""
@@ -99,7 +100,7 @@ class Server:
     def answer(self, connection: socket.socket, path: bytes) -> None:
         text = BODIES.get(path, OK)
         if path in TOLD:
-            body = f"{self.peak if path == b'/peak' else self.thawed_s}".encode()
+            body = f"{self.peak}".encode() if path == b"/peak" else b"%r %r" % self.silence_s
             text = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         else:
             self.under_way -= 1
@@ -115,8 +116,8 @@ class Server:
             self.close(connection)
 
     def note_gap(self, now_s: float) -> None:
-        if self.answered_s and now_s - self.answered_s > self.longest_s:
-            self.longest_s, self.thawed_s = now_s - self.answered_s, now_s
+        if self.answered_s and now_s - self.answered_s > self.silence_s[1] - self.silence_s[0]:
+            self.silence_s = self.answered_s, now_s
         self.answered_s = now_s
 
     def close(self, connection: socket.socket) -> None:

@@ -60,9 +60,10 @@ class Target:
         """The most requests that it ever had at once."""
         return int(await self._ask("/peak"))
 
-    async def thawed_s(self) -> float:
-        """When it first answered after the longest time without an answer, by the wall clock."""
-        return float(await self._ask("/thawed"))
+    async def silence_s(self) -> tuple[float, float]:
+        """The longest time without an answer: its begin and its end, by the wall clock."""
+        began, ended = (await self._ask("/silence")).split()
+        return float(began), float(ended)
 
     async def _ask(self, path: str) -> str:
         def ask() -> str:
