@@ -60,7 +60,8 @@ class Settings:
     seed: Annotated[int, between(0, 2**64 - 1)] | None = None
     """Fixes every arrival and every random value; drawn, and written to session.toml, if absent."""
     drain: Duration = Duration.of_seconds(30)
-    """How long sessions in flight may go on once arrivals have ended."""
+    """How long sessions may go on once arrivals have ended; what waits for a place then is
+    dropped."""
     tick: Annotated[Duration, AtLeast(Duration.of_seconds(0.001))] = Duration.of_seconds(0.1)
     """How finely the demand is shaped."""
     shard: ShardText | None = None
