@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from flux.rows import RowFormat
+from flux.rows import LineFormat
 from flux.schemas import OUTCOME
 from flux.stage import Context, Inbox
 from flux.storage import storing
@@ -36,7 +36,7 @@ Write = Callable[[bytearray], Awaitable[None]]
 """Writes all of it before it returns."""
 
 
-async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
+async def write_rows(inbox: Inbox, row_format: LineFormat, write: Write) -> None:
     """Write the header at once, then every row until the inbox ends.
 
     Args:
@@ -57,7 +57,7 @@ async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
             text = bytearray()
 
 
-async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: RowFormat) -> None:
+async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: LineFormat) -> None:
     """Write every row to a file, which is on disk when this returns.
 
     Args:
