@@ -78,7 +78,9 @@ class FieldBlock:
         try:
             return self._columns[name].integers()
         except NotANumber as error:
-            raise self.broken(error.row, f"has {name} {error.text!r}, which must be whole") from None
+            raise self.broken(
+                error.row, f"has {name} {error.text!r}, which must be whole"
+            ) from None
 
     def decimals(self, name: str) -> npt.NDArray[np.float64]:
         """A column of numbers."""
@@ -167,7 +169,8 @@ class RecordBlock:
         for row, record in enumerate(self._records):
             value: Any = record.get(name)
             value = 0 if value is None else value
-            if not isinstance(value, kinds) or isinstance(value, bool) or abs(value) >= 2**63:
+            is_number = isinstance(value, kinds) and not isinstance(value, bool)
+            if not is_number or not -(2**63) < float(value) < 2**63:
                 raise self.broken(row, f"has {name} {value!r}, which must be {rule}")
             values.append(value)
         return values
@@ -255,9 +258,7 @@ def _flat_json(block: LineBlock) -> FieldBlock | None:
     return FieldBlock(block, _without_nulls(_columns(text, names, colons + 1, ends)), rows)
 
 
-def _columns(
-    text: Text, names: Sequence[str], starts: Places, ends: Places
-) -> dict[str, Fields]:
+def _columns(text: Text, names: Sequence[str], starts: Places, ends: Places) -> dict[str, Fields]:
     return {
         name: Fields(text, *_contiguous(starts, ends, index)) for index, name in enumerate(names)
     }

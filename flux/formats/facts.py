@@ -8,7 +8,6 @@ import attrs
 
 from flux.stage import Context
 
-
 _T = TypeVar("_T")
 
 

@@ -15,7 +15,7 @@ Source: k6, output/json, output/csv, lib/netext/httpext (tracer, error codes), m
 import json
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import numpy as np
@@ -234,6 +234,6 @@ def _csv_line(tags: Mapping[str, str]) -> bytes:
 
 def _metric_line(name: str, kind: str, contains: str) -> str:
     known = {"name": name, "type": kind, "contains": contains}
-    data = {**known, "thresholds": [], "submetrics": None}
+    data: dict[str, Any] = {**known, "thresholds": [], "submetrics": None}
     line = {"type": "Metric", "data": data, "metric": name}
     return json.dumps(line, separators=(",", ":")) + "\n"

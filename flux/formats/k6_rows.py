@@ -206,6 +206,8 @@ def _succeeded(request: Mapping[str, Any], status: int) -> bool:
 
 def _error(tags: Mapping[str, str]) -> str:
     """In the words of the file; a status by itself has none."""
-    return tags.get("error") or tags.get("error_code") or (
-        "status" if tags.get("status", "0") != "0" else "other"
+    return (
+        tags.get("error")
+        or tags.get("error_code")
+        or ("status" if tags.get("status", "0") != "0" else "other")
     )

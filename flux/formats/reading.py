@@ -69,8 +69,8 @@ class Reading:
     targets: TextCodes = attrs.field(factory=lambda: TextCodes(limit=MOST_STEPS))
     target_urls: dict[int, str] = attrs.field(factory=dict)
     error_codes: TextCodes = attrs.field(factory=_error_codes)
-    errors: Counter[tuple[int, str]] = attrs.field(factory=Counter)
-    """Failed requests by step and the file's own words, if those are not flux's."""
+    errors: Counter[tuple[int, int, str]] = attrs.field(factory=Counter)
+    """Failed requests by step, error code and the file's own words, if those are not flux's."""
     rows: int = 0
     """Rows read so far."""
     warnings: list[str] = attrs.field(factory=list)
@@ -128,17 +128,19 @@ class Reading:
         for row in new:
             if steps[row] < 0:
                 continue
-            target = 0 if targets is None else int(targets[row])
+            target = None if targets is None else int(targets[row])
             self.learn_request(
                 int(steps[row]), block.text(method, row), block.text(url, row), target
             )
 
-    def learn_request(self, step: int, method: str, url: str, target: int = 0) -> None:
-        """Note a step's method and URL, unless they are known."""
+    def learn_request(self, step: int, method: str, url: str, target: int | None = None) -> None:
+        """Note a step's method and URL; of a target, what stands before the paths."""
+        if target is None:
+            self.requests.setdefault(step, (method, url))
+            return
         before, path = _split(url)
-        if before != self.target_urls.setdefault(target, before):
-            path = url if not self.target_urls[target] else path
         self.requests.setdefault(step, (method, path))
+        self.target_urls.setdefault(target, before)
 
     def outcomes(
         self,
@@ -186,10 +188,12 @@ class Reading:
         if not foreign.any():
             return
         keys = rows["step"][foreign].astype(np.int64) * (MOST_ERRORS + 1) + errors[foreign]
+        keys = keys * len(ERROR_TEXTS) + rows["error"][foreign]
         for key, count in zip(*(one.tolist() for one in np.unique(keys, return_counts=True))):
-            step, number = divmod(key, MOST_ERRORS + 1)
-            text = self.error_codes.texts[number]
-            self.errors[step, text or ERROR_TEXTS[ErrorCode.OTHER]] += count
+            rest, code = divmod(key, len(ERROR_TEXTS))
+            step, number = divmod(rest, MOST_ERRORS + 1)
+            text = self.error_codes.texts[number] or ERROR_TEXTS[code]
+            self.errors[step, code, text] += count
 
 
 def _firsts(numbers: Integers) -> Iterator[tuple[int, int]]:
