@@ -229,7 +229,10 @@ def json_records(block: LineBlock) -> Iterator[dict[str, Any]]:
 
 
 def _flat_json(block: LineBlock) -> FieldBlock | None:
-    """The objects if they all have the same keys in the same order, and nothing in them."""
+    """The objects if they have the same keys in the same order, without anything nested.
+
+    A column that is null everywhere is not there.
+    """
     if any(mark in block.text for mark in (b"\\", b"[", b"\r", b"\t", b": ", b", ")):
         return None  # escapes, arrays, or white space
     text = Text(block.text)
@@ -255,7 +258,12 @@ def _flat_json(block: LineBlock) -> FieldBlock | None:
     if any((key.hashes != key.hashes[0]).any() for key in keys):
         return None
     names = [key.text(0) for key in keys]
-    return FieldBlock(block, _without_nulls(_columns(text, names, colons + 1, ends)), rows)
+    columns = _columns(text, names, colons + 1, ends)
+    nulls = {name: 0 if one.has_quotes else one.count(b"null") for name, one in columns.items()}
+    if any(count not in (0, rows) for count in nulls.values()):
+        return None
+    known = {name: one for name, one in columns.items() if not nulls[name]}
+    return FieldBlock(block, known, rows) if known else None
 
 
 def _columns(text: Text, names: Sequence[str], starts: Places, ends: Places) -> dict[str, Fields]:
@@ -266,11 +274,6 @@ def _columns(text: Text, names: Sequence[str], starts: Places, ends: Places) -> 
 
 def _contiguous(starts: Places, ends: Places, index: int) -> tuple[Integers, Integers]:
     return np.ascontiguousarray(starts[:, index]), np.ascontiguousarray(ends[:, index])
-
-
-def _without_nulls(columns: dict[str, Fields]) -> dict[str, Fields]:
-    """A column that is null everywhere is not there."""
-    return {name: one for name, one in columns.items() if not one.is_everywhere(b"null")}
 
 
 def _inside_quotes(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

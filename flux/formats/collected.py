@@ -98,6 +98,11 @@ def _recording(found: Found, reading: Reading, final: Summary) -> Recording:
         series=final.series,
         latencies=reading.latencies,
         resolution_ns=reading.resolution_ns,
+        requests={
+            name: (facts.method(number), facts.url(number, 0))
+            for number, name in enumerate(facts.steps)
+            if number in reading.requests
+        },
         sessions=final.sessions if reading.has_sessions else None,
         peak_users=final.peak_users if reading.has_sessions else None,
         warnings=tuple(warnings),

@@ -140,10 +140,13 @@ class Fields:
             ends: (n,) int64, the byte after its last.
         """
         self._text = text
+        self.has_quotes = False
+        """Whether any of the fields was in quotes."""
         if starts.size:
             first = text.words(starts).astype(np.uint8)
             quoted = (first == ord('"')) & (ends > starts)
             if quoted.any():
+                self.has_quotes = True
                 starts, ends = starts + quoted, ends - quoted
         self.starts = starts
         self.ends = ends
@@ -222,11 +225,10 @@ class Fields:
                     raise NotANumber(row, text.decode(errors="replace")) from None
             raise
 
-    def is_everywhere(self, text: bytes) -> bool:
-        """Whether all fields are this text."""
-        if not len(self) or (self.lengths != len(text)).any():
-            return False
-        return bool((self._padded_texts(8 * -(-len(text) // 8)) == text).all())
+    def count(self, text: bytes) -> int:
+        """How many fields are this text, of at most eight bytes."""
+        some = self.lengths == len(text)
+        return int(np.count_nonzero(self._padded_texts(_WORD)[some] == text)) if some.any() else 0
 
     def last_bytes(self) -> npt.NDArray[np.uint8]:
         """(n,) uint8: the last byte of each field, that of the text before it if it is empty."""

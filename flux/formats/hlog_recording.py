@@ -13,22 +13,18 @@ import attrs
 
 from flux.errors import FluxError
 from flux.formats.clock_times import moment_of
+from flux.formats.hlog_text import OWN_COMMENT
 from flux.formats.line_blocks import BrokenFile, line_blocks
 from flux.formats.recording import Recording
 from flux.histogram import Histogram, LogInterval, read_log
 from flux.series import Series
-from flux.summary import LATENCIES, StepSummary
+from flux.summary import StepSummary
 from flux.timeline import Timeline
 
 _START: Final = re.compile(r"#\[StartTime: ([0-9.]+)")
-_OWN: Final = re.compile(rf"#flux (\S*) ({'|'.join(LATENCIES)}) time\b")
+_OWN: Final = re.compile(OWN_COMMENT)
 SHORTEST_NS: Final = 10**6
 _LONGEST_S: Final = 31 * 24 * 3600
-
-
-def own_comment(name: str, latency: str) -> str:
-    """What flux's own logs say about themselves."""
-    return f"flux {'_'.join(name.split()) or '-'} {latency} time"
 
 
 def read_hlog(path: pathlib.Path) -> Recording:
@@ -102,7 +98,7 @@ class _Log:
         if start := _START.match(line):
             self.start_s = float(start[1])
         if own := _OWN.match(line):
-            self.name, self.latency = own[1], own[2]
+            self.name, self.latency = own["name"], own["latency"]
 
 
 def _steps(intervals: list[LogInterval], latency: str) -> tuple[StepSummary, ...]:

@@ -22,7 +22,11 @@ _TRENDS: Final = {
     "http_req_waiting": "first_byte",
     RESPONSE_METRIC: "response",
 }
-_GROUP: Final[Mapping[str, Any]] = {"name": "", "path": "", "id": "d41d8cd98f00b204e9800998ecf8427e"}
+_GROUP: Final[Mapping[str, Any]] = {
+    "name": "",
+    "path": "",
+    "id": "d41d8cd98f00b204e9800998ecf8427e",
+}
 """k6's root group; the id is the MD5 of its path, which is empty."""
 
 
@@ -49,8 +53,10 @@ def k6_summary_export(recording: Recording) -> str:
     document = {
         "root_group": {**_GROUP, "groups": {}, "checks": {}},
         "metrics": {
-            name: {"value" if key == "rate" and kind == "rate" else key: one
-                   for key, one in values.items()}
+            name: {
+                "value" if key == "rate" and kind == "rate" else key: one
+                for key, one in values.items()
+            }
             for name, (kind, _, values) in _metrics(recording).items()
         },
     }

@@ -43,6 +43,8 @@ class Recording:
     """What became of the sessions; None if the file does not tell."""
     peak_users: int | None = None
     """Most sessions under way at once; None if not known."""
+    requests: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
+    """Method and URL of each step, as far as known."""
     quoted_ns: Mapping[str, Mapping[str, int]] = attrs.field(factory=dict)
     """By step, figures that the file quotes in place of a histogram: min, mean, p50, max."""
     document: Document | None = attrs.field(default=None, repr=False)

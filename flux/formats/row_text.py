@@ -40,6 +40,13 @@ class Parts:
                 text += join(len(some), list(pieces(some)))
         return text
 
+    def count_left_out(self, rows: Rows) -> int:
+        """How many of these rows have no part."""
+        has_any = np.zeros(len(rows), np.bool_)
+        for has_part, _ in self._parts:
+            has_any |= has_part(rows)
+        return int(np.count_nonzero(~has_any))
+
 
 def all_rows(rows: Rows) -> npt.NDArray[np.bool_]:
     """Requests, and arrivals that were never started."""

@@ -3,6 +3,8 @@
 import pathlib
 from typing import Final
 
+import attrs
+
 from flux.errors import FluxError, UsageError
 from flux.formats.detect import Found, detect
 from flux.parts import Parts
@@ -63,8 +65,18 @@ def _detected(path: pathlib.Path) -> Found | None:
         return None
 
 
-def session_facts(folder: pathlib.Path) -> Parts | None:
-    """Steps and targets by the run's own session file; None if that cannot be loaded any more.
+@attrs.frozen
+class Session:
+    """What the session file of a run tells."""
+
+    name: str
+    """Of the pipeline."""
+    parts: Parts
+    """Its steps and targets."""
+
+
+def find_session(folder: pathlib.Path) -> Session | None:
+    """By the run's own session file; None if there is none, or it cannot be loaded any more.
 
     A secret that was left out of it, or a file that it names, may be missing by now.
     """
@@ -72,6 +84,7 @@ def session_facts(folder: pathlib.Path) -> Parts | None:
     if not session.is_file():
         return None
     try:
-        return Parts.of(load(session))
+        pipeline = load(session)
+        return Session(pipeline.name, Parts.of(pipeline))
     except (FluxError, OSError):
         return None
