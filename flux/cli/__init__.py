@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plan": ("flux.cli.plan:plan", "Show the demand and the arrivals, with no clock or traffic."),
     "stages": ("flux.cli.stages:stages", "List the installed stages."),
     "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
+    "convert": ("flux.cli.convert:convert", "Write a run in the format of another tool."),
     "schema": ("flux.cli.schema:schema", "Print the JSON Schema of a file that flux writes."),
     "gateway": ("flux.gateway.command:gateway", "Run the demo gateway, a target to learn with."),
 }
