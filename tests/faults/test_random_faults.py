@@ -4,6 +4,8 @@ A case that fails is printed with its seed; `python -m tests.bench.faults --firs
 runs it again.
 """
 
+import os
+
 import pytest
 import trio
 
@@ -24,14 +26,17 @@ def told(reports: list[Report]) -> str:
     )
 
 
+@pytest.mark.slow
 # A request whose body could not be sent leaves httpx's generator of it to the garbage collector.
 @pytest.mark.filterwarnings("ignore:.*ByteStream.__aiter__:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("first", range(0, CASES, PER_TEST))
 def test_no_fault_breaks_a_law(first: int) -> None:
     seeds = range(first, first + PER_TEST)
+    descriptors = len(os.listdir("/proc/self/fd"))
     reports = trio.run(lambda: run_cases(seeds, at_once=AT_ONCE))
     assert [report.case.seed for report in reports] == list(seeds)
     assert told(reports) == ""
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_a_case_is_the_same_for_the_same_seed() -> None:
@@ -81,6 +86,7 @@ RUNS = (
 """What a user would do to a run: the signals are real, and so are the processes."""
 
 
+@pytest.mark.slow
 def test_signals_and_faults_break_no_law_of_the_command() -> None:
     reports: list[Report] = []
 

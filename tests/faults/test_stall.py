@@ -22,6 +22,8 @@ from tests.faults.laws import Expected, broken_laws
 from tests.faults.running import planned, read_folder, wait_for_rows
 from tests.faults.target import Target, open_target
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """\
 seed = 11
 duration = "6s"
