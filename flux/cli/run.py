@@ -76,7 +76,8 @@ def run(
     """
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
-        return run_loaded(pipeline, results=results, quiet=quiet, screen=screen, junit=junit)
+        code, _ = run_loaded(pipeline, results=results, quiet=quiet, screen=screen, junit=junit)
+    return code
 
 
 def run_loaded(
@@ -86,7 +87,7 @@ def run_loaded(
     quiet: bool,
     screen: Screen,
     junit: pathlib.Path | None = None,
-) -> ExitCode:
+) -> tuple[ExitCode, RunResult]:
     """Run a pipeline in a new run folder; write the verdicts to `junit`, if given, as well."""
     seed = pipeline.settings.seed
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
@@ -136,7 +137,7 @@ def run_loaded(
             screen.write(format_summary(result.summary, planned, has_failed=bool(result.failures)))
         for failure in result.failures:
             screen.write(f"error: {failure}\n")
-    return code
+    return code, result
 
 
 async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> RunResult:
