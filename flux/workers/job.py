@@ -161,7 +161,8 @@ def work_of(pipeline: Pipeline, executor: Node, first_step: int, index: int, cou
         if node.name in names
     ]
     document = attrs.evolve(pipeline.document, values={}, origins={})
-    return Work(attrs.evolve(pipeline, nodes=tuple(nodes), document=document), first_step)
+    share = attrs.evolve(pipeline, nodes=tuple(nodes), document=document, thresholds=())
+    return Work(share, first_step)
 
 
 def _with_own_schemas(pipeline: Pipeline) -> Pipeline:

@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from flux.errors import FluxError
+from flux.generator import Generator
 from flux.graph import Pipeline
 from flux.schemas import OUTCOME, ROSTER, Rows, Schema
 from flux.stage import Context, Outbox
@@ -70,6 +71,8 @@ class _Member:
     share: Share
     books: Books
     planned: int | None = None
+    generator: Generator | None = None
+    """What it knows of itself, once it has ended well."""
     fate: str = ""
     """How it died, if it did."""
     died_ns: int = 0
@@ -109,6 +112,8 @@ class _PoolRun:
                     listening.start_soon(self._listen, member)
             steering.cancel_scope.cancel()
         for member in self._members:
+            if member.generator is not None:
+                self._context.report_generator(member.generator)
             if member.fate:
                 await self._settle(member)
         if self._failures:
@@ -148,8 +153,8 @@ class _PoolRun:
                         member.books.add(rows := frame.rows)
                         await self._outbox.send(rows)
                 case Kind.END:
-                    generator = attrs.evolve(frame.value, name=f"worker {member.worker.number}")
-                    self._context.report_generator(generator)
+                    name = f"worker {member.worker.number}"
+                    member.generator = attrs.evolve(frame.value, name=name)
                     return
                 case _:
                     self._take_word(member, frame)
