@@ -40,8 +40,9 @@ class Conclusion:
         self._live = LiveThresholds(pipeline.thresholds, run)
 
     def observe(self, summary: Summary) -> None:
-        """Hold the thresholds against what is known by now."""
-        self._live.observe(summary)
+        """Hold the thresholds against what is known by now; in a plan nothing is."""
+        if self._run.clock.is_live:
+            self._live.observe(summary)
 
     def conclude(self, final: Summary) -> Summary:
         """The summary of the whole run, complete."""

@@ -45,13 +45,15 @@ class Blocking:
 
 @attrs.frozen(kw_only=True)
 class Slow:
-    """Takes nothing for a third of a second."""
+    """Takes nothing until its buffer is full, and for a fifth of a second more."""
 
     accepts = (OUTCOME,)
     sample = '[[stage]]\\nuse = "slow"\\n'
 
     async def consume(self, context, inbox):
-        await trio.sleep(0.35)
+        while not inbox.statistics().tasks_waiting_send:
+            await trio.sleep(0.01)
+        await trio.sleep(0.2)
         async for _ in inbox:
             pass
 
@@ -178,6 +180,7 @@ def run(tmp_path: pathlib.Path) -> Run:
 BLOCKING = '[[stage]]\nuse = "blocking"'
 
 GOOD = '[[threshold]]\nmetric = "failed"\nexpect = "rate < 1%"\n'
+SESSIONS = '[[threshold]]\nmetric = "sessions"\nexpect = "count == 200"\n'
 BAD = '[[threshold]]\nmetric = "requests"\nexpect = "count > 1000"\nstep = "null"\n'
 
 
@@ -304,7 +307,7 @@ def test_a_failed_threshold_exits_99_once_everything_is_written(
 ) -> None:
     """The limit is for all processes together."""
     executor = f'use = "null"\nprocesses = {processes}'
-    passes = GOOD + BAD.replace("1000", "199")
+    passes = GOOD + SESSIONS
     ended = run("--junit", "out/junit.xml", top=passes + BAD, executor=executor)
     assert ended.code == 99, ended.err
     assert len(ended.rows) == 200
@@ -327,7 +330,7 @@ def test_a_failed_threshold_exits_99_once_everything_is_written(
     assert cases(tmp_path / "out" / "junit.xml") == {
         "validity": [],
         "failed rate < 1%": [],
-        "requests count > 199 [step null]": [],
+        "sessions count == 200": [],
         "requests count > 1000 [step null]": ["failure"],
     }
 

@@ -122,6 +122,18 @@ def _failed(steps: Sequence[StepSummary], error: str) -> Counts:
     return failed, sum(step.requests for step in steps)
 
 
+def _sessions(ledger: Ledger) -> Counts:
+    return ledger.started, ledger.started
+
+
+def _sessions_failed(ledger: Ledger) -> Counts:
+    return ledger.failed + ledger.aborted, ledger.ended
+
+
+def _dropped(ledger: Ledger) -> Counts:
+    return ledger.dropped, ledger.arrived + ledger.dropped + ledger.lost
+
+
 _ALL: Final = (
     Metric(
         "response",
@@ -186,14 +198,14 @@ _ALL: Final = (
         "sessions",
         "Sessions that started; in the closed model, iterations.",
         ("iterations",),
-        count_sessions=lambda ledger: (ledger.started, ledger.started),
+        count_sessions=_sessions,
     ),
     Metric(
         "sessions_failed",
         "share",
         "sessions",
         "Of the sessions that ended, those that failed or were cut.",
-        count_sessions=lambda ledger: (ledger.failed + ledger.aborted, ledger.ended),
+        count_sessions=_sessions_failed,
     ),
     Metric(
         "dropped",
@@ -201,10 +213,7 @@ _ALL: Final = (
         "arrivals",
         "Of the arrivals that were due, those that could not start in time.",
         ("dropped_iterations",),
-        count_sessions=lambda ledger: (
-            ledger.dropped,
-            ledger.arrived + ledger.dropped + ledger.lost,
-        ),
+        count_sessions=_dropped,
     ),
 )
 

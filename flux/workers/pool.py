@@ -12,6 +12,7 @@ import trio
 
 from flux.columns import AGAIN, FIRST, NOT_STARTED
 from flux.errors import FluxError
+from flux.generator import Generator
 from flux.graph import Pipeline
 from flux.schemas import OUTCOME, ROSTER, Rows, Schema
 from flux.stage import Context, Outbox
@@ -86,6 +87,8 @@ class _Member:
     users: Books
     """Users who arrived and were heard of, by their number."""
     planned: int | None = None
+    generator: Generator | None = None
+    """What it knows of itself, once it has ended well."""
     fate: str = ""
     """How it died, if it did."""
     died_ns: int = 0
@@ -128,6 +131,8 @@ class _PoolRun:
                     listening.start_soon(self._listen, member)
             steering.cancel_scope.cancel()
         for member in self._members:
+            if member.generator is not None:
+                self._context.report_generator(member.generator)
             if member.fate:
                 await self._settle(member)
         if self._failures:
@@ -167,8 +172,8 @@ class _PoolRun:
                         self._note_rows(member, rows := frame.rows)
                         await self._outbox.send(rows)
                 case Kind.END:
-                    generator = attrs.evolve(frame.value, name=f"worker {member.worker.number}")
-                    self._context.report_generator(generator)
+                    name = f"worker {member.worker.number}"
+                    member.generator = attrs.evolve(frame.value, name=name)
                     return
                 case _:
                     self._take_word(member, frame)
