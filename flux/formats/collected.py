@@ -21,11 +21,11 @@ from flux.summary import LATENCIES, StepSummary, Summary
 INTERVAL_NS: Final = 10**9
 """How long a row of the series is."""
 
-OPEN_INTERVALS: Final = 20
+OPEN_INTERVALS: Final = 5
 """How long an interval waits for rows that come late; those that come even later count in the
 oldest that is still open."""
 
-_FEW_STEPS: Final = 16
+_FEW_STEPS: Final = 8
 
 
 def collect_rows(

@@ -23,7 +23,8 @@ COLUMNS = (
 """In the order in which JMeter expects them."""
 
 NO_RESPONSE = "Non HTTP response code: "
-"""Stands before the reason where there was no response, as in JMeter."""
+NO_MESSAGE = "Non HTTP response message: "
+"""Stand before the reason where there was no response, as in JMeter."""
 
 THREAD_GROUPS = {"due": "flux-due", "start": "flux-start"}
 """Names of the thread groups: they tell what the times are counted from."""
@@ -65,7 +66,8 @@ class _Line:
 def _before_thread(kind: Kind, group: str) -> bytes:
     reason = ErrorCode(kind.error).text
     code = str(kind.status) if kind.status else NO_RESPONSE + reason
-    fields = (csv_field(kind.step), code, _phrase(kind.status), f"{group} 1-")
+    message = _phrase(kind.status) if kind.status else NO_MESSAGE + reason
+    fields = (csv_field(kind.step), code, message, f"{group} 1-")
     return ("," + ",".join(fields)).encode()
 
 

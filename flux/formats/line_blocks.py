@@ -1,7 +1,6 @@
 """A file of lines, some megabytes at a time, cut where a line ends."""
 
 import gzip
-import io
 import pathlib
 from collections.abc import Iterator
 from typing import IO
@@ -43,7 +42,7 @@ class LineBlock:
         return BrokenFile(self.path, self.line + self.text.count(b"\n", 0, byte), problem)
 
 
-def open_file(path: pathlib.Path) -> IO[bytes]:
+def open_file(path: pathlib.Path) -> IO[bytes] | gzip.GzipFile:
     """The file's bytes, unpacked if it is a gzip file.
 
     Raises:
@@ -58,9 +57,10 @@ def open_file(path: pathlib.Path) -> IO[bytes]:
         stream.close()
         raise FluxError(f"{path} must be a file, as it is read more than once")
     stream.seek(0)
-    if start == _GZIP:
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream))
-    return stream
+    if start != _GZIP:
+        return stream
+    stream.close()
+    return gzip.open(path)
 
 
 def line_blocks(
@@ -94,7 +94,7 @@ def line_blocks(
         warnings.append(f"line {line} of {path} has no end, and is left out")
 
 
-def _read(stream: IO[bytes], path: pathlib.Path, warnings: list[str]) -> bytes:
+def _read(stream: IO[bytes] | gzip.GzipFile, path: pathlib.Path, warnings: list[str]) -> bytes:
     try:
         return stream.read(BLOCK_BYTES)
     except EOFError:

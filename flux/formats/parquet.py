@@ -65,7 +65,7 @@ class ParquetWriter:
         columns = {name: np.ascontiguousarray(rows[name]) for name in OUTCOME.columns}
         arrays = {name: self._arrow.array(column) for name, column in columns.items()}
         arrays["step"] = self._words(columns["step"], facts.steps)
-        arrays["target"] = self._words(columns["target"], facts.targets)
+        arrays["target"] = self._words(columns["target"], (*facts.targets, ""))
         arrays["error"] = self._words(columns["error"] - 1, ERROR_TEXTS[1:])
         seen, which = np.unique(columns["flags"], return_inverse=True)
         arrays["flags"] = self._words(which, [_flag_text(value) for value in seen.tolist()])

@@ -95,8 +95,9 @@ class Reading:
             block: in which they stand, to name the row that is wrong.
             times_ns: (n,) int64, nanoseconds since 1970.
         """
-        if self.start_ns is None:
-            self.start_ns = int(times_ns.min(initial=2**62)) if times_ns.size else None
+        if self.start_ns is None and times_ns.size:
+            is_near = np.abs(times_ns - times_ns[0]) <= LONGEST_NS
+            self.start_ns = int(times_ns[is_near].min())
         since_ns: Integers = times_ns - (self.start_ns or 0)
         if (np.abs(since_ns) > LONGEST_NS).any():
             row = int(np.flatnonzero(np.abs(since_ns) > LONGEST_NS)[0])

@@ -94,10 +94,10 @@ def _interval(text: str) -> LogInterval:
     tag = fields.pop(0).removeprefix("Tag=") if text.startswith("Tag=") else None
     if len(fields) != 4:
         raise FluxError(f"an interval must have 4 fields, got {len(fields)}")
-    start_s, length_s, max_ms, encoded = fields
-    unit_ns = _unit_ns(encoded, float(max_ms))
-    histogram = decode_scaled(encoded, unit_ns)
-    return LogInterval(tag, float(start_s), float(length_s), float(max_ms), unit_ns, histogram)
+    start_s, length_s, max_ms = map(float, fields[:3])
+    unit_ns = _unit_ns(fields[3], max_ms)
+    histogram = decode_scaled(fields[3], unit_ns)
+    return LogInterval(tag, start_s, length_s, max_ms, unit_ns, histogram)
 
 
 def _unit_ns(encoded: str, max_ms: float) -> int:

@@ -13,10 +13,10 @@ from flux.stage import Context, Inbox
 
 @attrs.frozen(kw_only=True)
 class Hlog:
-    """Writes a line per interval and step to an `.hlog` file: the whole distribution, not some
-    percentiles of it.
+    """Writes the latencies of each interval and step to a log of HdrHistogram's.
 
-    HdrHistogram's tools read it and merge it with others, bucket for bucket. Warm-up is left out.
+    That is the whole distribution, not some percentiles of it. HdrHistogram's tools read it and
+    merge it with others, bucket for bucket. Warm-up is left out.
     """
 
     accepts: ClassVar[tuple[Schema, ...]] = (SUMMARY,)
