@@ -25,7 +25,7 @@ TABLE_ROWS = 60
 MOST_MARKS = 40
 """Marks in a chart, at most; the table of marks has all."""
 
-_LONGEST_LABEL = 48
+_LONGEST_LABEL = 36
 
 
 @attrs.frozen
@@ -83,8 +83,12 @@ def time_axis(document: Fields, end_s: float) -> TimeAxis:
     unit, unit_s = (
         ("h", 3600.0) if end_s > 36_000 else ("min", 60.0) if end_s > 1200 else ("s", 1.0)
     )
-    bands = list(_bands(tables(document, "phases"), unit_s))
-    marks = tables(document, "marks")
+    phases = tables(document, "phases")
+    bands = list(_bands(phases, unit_s))
+    # Where phases begin is seen by their bands.
+    marks = [
+        mark for mark in tables(document, "marks") if not (phases and text(mark, "kind") == "phase")
+    ]
     shown = [marks[index] for index in evenly(len(marks), MOST_MARKS)] if marks else []
     times = [(number(mark, "time_ns") or 0.0) / 1e9 / unit_s for mark in shown]
     lines = [_upright(time) for time in times]
