@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("flux.cli.run:run", "Run a pipeline, or a userflux YAML script."),
     "check": ("flux.cli.check:check", "Check pipeline files without running anything."),
     "plan": ("flux.cli.plan:plan", "Show the demand and the arrivals, with no clock or traffic."),
+    "live": ("flux.cli.live:live", "Look at a run that is going on, and steer it."),
     "search": ("flux.cli.search:search", "Search the highest load that keeps the thresholds."),
     "stages": ("flux.cli.stages:stages", "List the installed stages."),
     "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
