@@ -245,11 +245,14 @@ def _thresholds(summary: Summary) -> Iterator[str]:
 
 
 def _verdict(summary: Summary) -> Iterator[str]:
-    for finding in summary.findings:
-        yield from _field("INVALID" if finding.is_fatal else "note", finding.text)
-        yield from _field("", f"→ {finding.remedy}" if finding.remedy else "")
-    if not summary.is_valid:
-        yield from _field("", "these numbers must not be trusted")
+    fatal = [finding for finding in summary.findings if finding.is_fatal]
+    notes = [finding for finding in summary.findings if not finding.is_fatal]
+    for name, findings in (("INVALID", fatal), ("note", notes)):
+        for finding in findings:
+            yield from _field(name, finding.text)
+            yield from _field("", f"→ {finding.remedy}" if finding.remedy else "")
+        if findings and findings is fatal:
+            yield from _field("", "these numbers must not be trusted")
 
 
 def _field(name: str, text: str) -> Iterator[str]:
