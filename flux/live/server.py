@@ -67,7 +67,7 @@ def _listen(run: Run) -> trio.SocketListener | None:
             opened.bind(f"/proc/self/fd/{folder}/{SOCKET_FILE}")
         finally:
             os.close(folder)
-        opened.listen(MOST_CLIENTS)
+        opened.listen(4 * MOST_CLIENTS)
     except OSError as error:
         opened.close()
         run.log.warning("no live control: cannot make %s: %s", SOCKET_FILE, error.strerror)
