@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("flux.cli.check:check", "Check pipeline files without running anything."),
     "plan": ("flux.cli.plan:plan", "Show the demand and the arrivals, with no clock or traffic."),
     "results": ("flux.cli.results:results", "List, show, follow, remove and repair past runs."),
+    "compare": ("flux.cli.compare:compare", "Compare runs, with confidence intervals and limits."),
     "stages": ("flux.cli.stages:stages", "List the installed stages."),
     "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
     "schema": ("flux.cli.schema:schema", "Print the JSON Schema of a file that flux writes."),

@@ -101,8 +101,8 @@ def rm(runs: Sequence[str], yes: bool, results: pathlib.Path, as_json: bool) -> 
     for one in runs:
         if pathlib.Path(one).is_file():
             raise UsageError(f"{one} is a file, and only whole runs are removed")
-        run = find_run(one, results)
-        found[run.path.resolve()] = run
+        folder = find_run(one, results)
+        found[folder.path.resolve()] = folder
     for run in found.values():
         _check_removable(run)
     if not yes:
@@ -113,7 +113,7 @@ def rm(runs: Sequence[str], yes: bool, results: pathlib.Path, as_json: bool) -> 
         with storing(run.path, "remove"):
             shutil.rmtree(run.path)
     if as_json:
-        _print_json({"removed": [str(run.path) for run in found]})
+        _print_json({"removed": [str(run.path) for run in found.values()]})
     else:
         click.echo(f"removed {', '.join(str(run.path) for run in found.values())}")
 
