@@ -21,7 +21,9 @@ def test_quantile_draws_have_the_law_of_the_bootstrap() -> None:
     # that at least 25 of 50 draws are among the j smallest: binomial.
     draws = quantile_draws(histogram_of(np.arange(1, 51) * 1e6), 50, stream(1))
     for j in (20, 25, 30):
-        chance = sum(math.comb(50, i) * (j / 50) ** i * (1 - j / 50) ** (50 - i) for i in range(25, 51))
+        chance = sum(
+            math.comb(50, i) * (j / 50) ** i * (1 - j / 50) ** (50 - i) for i in range(25, 51)
+        )
         # 5 standard deviations of a share of 20,000 draws; a bucket is 1/1024 wide.
         tolerance = 5 * math.sqrt(chance * (1 - chance) / DRAWS)
         assert (draws <= j * 1.001e6).mean() == pytest.approx(chance, abs=tolerance)
