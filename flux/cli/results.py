@@ -34,12 +34,15 @@ def _options(command: F) -> F:
     return RESULTS(as_json(command))
 
 
-@click.group()
-def results() -> None:
-    """List, show, follow, remove and repair runs.
+@click.group(invoke_without_command=True)
+@click.pass_context
+def results(context: click.Context) -> None:
+    """List, show, follow, remove and repair runs; list them if nothing else is asked for.
 
     A run N is its number, `last`, or the path of its folder.
     """
+    if context.invoked_subcommand is None:
+        context.invoke(list_runs, results=pathlib.Path("results"), as_json=False)
 
 
 @results.command("list")

@@ -19,7 +19,7 @@ from tests.compare.samples import histogram_of
 def test_quantile_draws_have_the_law_of_the_bootstrap() -> None:
     # Of 50 values, 1 to 50 ms, drawn again, the 25th smallest is at most the j-th with the chance
     # that at least 25 of 50 draws are among the j smallest: binomial.
-    draws = quantile_draws(histogram_of(np.arange(1, 51) * 1e6), 50, stream(1))
+    draws = quantile_draws(histogram_of(np.linspace(1e6, 50e6, 50)), 50, stream(1))
     for j in (20, 25, 30):
         chance = sum(
             math.comb(50, i) * (j / 50) ** i * (1 - j / 50) ** (50 - i) for i in range(25, 51)
