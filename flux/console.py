@@ -1,7 +1,8 @@
 """The summary for people, as plain text of at most 80 columns; it goes to stderr.
 
 Nothing is shown that the data cannot say: a percentile needs at least one value above it, so a p99
-of fewer than 100 requests is a dash, and a latency that was never measured is a dash too.
+of fewer than 100 requests is a dash, and a latency that was never measured is a dash too; a
+footnote says why.
 """
 
 import textwrap
@@ -14,6 +15,8 @@ from flux.units import Duration
 
 WIDTH = 80
 NAME_WIDTH = 20
+_FEWEST = (("p50", 2), ("p95", 20), ("p99", 100))
+"""How many values each percentile needs."""
 _UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"))
 
 
@@ -38,12 +41,14 @@ def format_summary(
         *_count_table(shown, summary.measured_s),
         "",
         *_latency_table(shown),
+        *_footnote(shown),
         "",
         *_target_table(targets, summary.duration_s),
         *_phase_table(summary.phases),
         *_facts(summary),
         *(_field("ended by", run.control.ending.text) if run.control.ending else ()),
         "",
+        *_thresholds(summary),
         *_verdict(summary),
     ]
     if run.folder is not None:
@@ -150,6 +155,14 @@ def _latency_table(steps: Sequence[StepSummary]) -> Iterator[str]:
         yield _latency_row(step.name, cells)
 
 
+def _footnote(steps: Sequence[StepSummary]) -> Iterator[str]:
+    """Why there are dashes, if there are any."""
+    fewest = min(min(step.response.count, step.service.count) for step in steps)
+    if fewest < _FEWEST[-1][1]:
+        needs = ", ".join(f"{count} for {name}" for name, count in _FEWEST)
+        yield from _field("-", f"fewer requests than it takes: {needs}")
+
+
 def _latency_row(name: str, cells: Sequence[str]) -> str:
     *responses, p50, p99 = cells
     left = "".join(f"{cell:>9}" for cell in responses)
@@ -198,6 +211,8 @@ def _lag(summary: Summary) -> str:
         return "-"
     text = f"start - due: p50 {format_percentile(lag, 50)}, p99 {format_percentile(lag, 99)}, "
     text += f"max {format_ns(lag.max_ns)}"
+    if lag.count < _FEWEST[-1][1]:
+        text += f" of {lag.count} sessions, too few for a p99"
     held = summary.held_sessions
     return text + (f"; {held:,} sessions waited for a place" if held else "")
 
@@ -216,9 +231,27 @@ def _listed(counts: Mapping[int, int] | Mapping[str, int], names: Mapping[object
     return ", ".join(f"{names.get(key, str(key))}: {count:,}" for key, count in items)
 
 
+_SIGNS = {"passed": "✓", "failed": "✗", "not judged": "-"}
+
+
+def _thresholds(summary: Summary) -> Iterator[str]:
+    for index, verdict in enumerate(summary.verdicts):
+        text = f"{_SIGNS[verdict.judgement]} {verdict.title}: {verdict.observed_text}"
+        if verdict.judgement == "not judged":
+            text += ", not judged"
+        if verdict.reason:
+            text += f" ({verdict.reason})"
+        if verdict.first_failed_ns is not None:
+            text += f"; first failed at {_seconds(verdict.first_failed_ns / 1e9)}"
+        yield from _field("threshold" if not index else "", text)
+    if summary.verdicts:
+        yield ""
+
+
 def _verdict(summary: Summary) -> Iterator[str]:
     for finding in summary.findings:
         yield from _field("INVALID" if finding.is_fatal else "note", finding.text)
+        yield from _field("", f"→ {finding.remedy}" if finding.remedy else "")
     if not summary.is_valid:
         yield from _field("", "these numbers must not be trusted")
 

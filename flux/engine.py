@@ -23,9 +23,12 @@ from typing import Any
 import attrs
 import trio
 
+from flux.conclusion import Conclusion
 from flux.control import Ending
 from flux.edges import Edge, Fanout
 from flux.errors import ExitCode, FluxError, StageFailed, UsageError
+from flux.generator import Generator
+from flux.generator_watch import GeneratorWatch
 from flux.parts import Parts
 from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
@@ -53,6 +56,8 @@ class RunResult:
     failures: list[FluxError] = attrs.field(factory=list)
     """Stages that raised, first things first."""
     edges: tuple[Edge, ...] = ()
+    generator: Generator = attrs.field(factory=Generator)
+    """What is known of this process."""
     was_stopped: bool = False
     was_aborted: bool = False
     ending: Ending | None = None
@@ -82,25 +87,31 @@ async def run_pipeline(
     _check_workers(pipeline)
     wiring = _Wiring(pipeline, run, prepared or {})
     result = RunResult(edges=tuple(wiring.edges))
+    conclusion = Conclusion(
+        pipeline, run, findings=wiring.findings, generators=wiring.known_generators
+    )
     run = attrs.evolve(
         run,
         planned=wiring.planned,
         open_sessions=wiring.open_sessions,
         status=wiring.status,
-        findings=lambda: tuple(wiring.findings),
+        conclude=conclusion.conclude,
     )
-    observers = [watcher(run) for watcher in watchers]
+    observers = [conclusion.observe, *(watcher(run) for watcher in watchers)]
     async with trio.open_nursery() as watching:
         if handle_signals:
             await watching.start(_stop_at_signals, run, watching.cancel_scope)
         if wiring.summaries:  # worker processes have none: their parent marks the phases
             watching.start_soon(mark_phases, run, pipeline.phases)
+        if run.clock.is_live:
+            watching.start_soon(wiring.watch.watch_loop)
         async with trio.open_nursery() as stages:
             for node in pipeline.nodes:
                 stages.start_soon(_run_stage, node, wiring, run, result)
             for inbox in wiring.summaries:
                 stages.start_soon(_observe, inbox, observers, result)
         watching.cancel_scope.cancel()
+    result.generator = wiring.watch.result()
     result.was_stopped = run.control.stopping.is_set()
     result.was_aborted = run.control.aborting.is_set()
     result.ending = run.control.ending
@@ -145,6 +156,7 @@ class _Wiring:
         self.inboxes: dict[str, Inbox] = {}
         self.summaries: list[Inbox] = []
         self.findings: list[Finding] = []
+        self.generators: list[Generator] = []
         self.scopes = {node.name: trio.CancelScope() for node in pipeline.nodes}
         self._ended: set[str] = set()
         self._planned: dict[str, int] = {}
@@ -163,6 +175,7 @@ class _Wiring:
         for sender in self._senders.values():
             sender.close()  # each producer has a clone of its own
         self._parts = Parts.of(pipeline)
+        self.watch = GeneratorWatch(run.clock, self.edges)
 
     def _connect(self, producer: str, consumer: Node) -> None:
         schema = self.pipeline.by_name[producer].emits
@@ -188,6 +201,8 @@ class _Wiring:
         Summaries are always taken, by the engine.
         """
         self._ended.add(node.name)
+        if self._ended.issuperset(executor.name for executor in self.pipeline.executors):
+            self.watch.close()
         for name in node.inputs:
             above = self.pipeline.by_name[name]
             takers = self.pipeline.takers(above)
@@ -209,6 +224,10 @@ class _Wiring:
         # Where arrivals stand behind users, each row of ROSTER is one.
         sent = sum(edge.rows for edge in self.edges if edge.consumer in names)
         return sent + sum(self._planned.values())
+
+    def known_generators(self) -> tuple[Generator, ...]:
+        """The processes that made the load, this one first."""
+        return (self.watch.result(), *self.generators)
 
     def open_sessions(self) -> int | None:
         """Sessions under way; None if an executor cannot tell."""
@@ -235,6 +254,7 @@ class _Wiring:
             report_gauge=self._gauges.append,
             report_status=partial(self._note_status, node.name),
             report_finding=self.findings.append,
+            report_generator=self.generators.append,
         )
 
 

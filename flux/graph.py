@@ -18,7 +18,10 @@ from flux.guards.manners import Manners, user_agent
 from flux.phases import Phase, PhaseTable, length_of
 from flux.schemas import ARRIVAL, OUTCOME, Schema
 from flux.stage import Shard, kind_of
+from flux.thresholds import Threshold
+from flux.thresholds.table import ThresholdTable
 from flux.units import Duration
+from flux.validity import Validity
 
 
 @attrs.frozen
@@ -57,7 +60,8 @@ class Settings:
     seed: Annotated[int, between(0, 2**64 - 1)] | None = None
     """Fixes every arrival and every random value; drawn, and written to session.toml, if absent."""
     drain: Duration = Duration.of_seconds(30)
-    """How long sessions in flight may go on once arrivals have ended."""
+    """How long sessions may go on once arrivals have ended; what waits for a place then is
+    dropped."""
     tick: Annotated[Duration, AtLeast(Duration.of_seconds(0.001))] = Duration.of_seconds(0.1)
     """How finely the demand is shaped."""
     shard: ShardText | None = None
@@ -70,6 +74,10 @@ class Settings:
     """Takes the load off a target that fails or is slow, as a [breaker] table; see Guards."""
     budget: Budget | None = None
     """What the run may spend before it is stopped, as a [budget] table; see Guards."""
+    validity: Validity = Validity()  # noqa: RUF009  # immutable
+    """How far the run may stray from its plan before its numbers are not trusted."""
+    threshold: tuple[ThresholdTable, ...] = ()
+    """What the numbers must fulfil, as [[threshold]] tables."""
     stage: tuple[Any, ...] = ()
     """The stages, in order."""
     phase: tuple[PhaseTable, ...] = ()
@@ -141,6 +149,9 @@ class Pipeline:
         """What all requests keep to."""
         identity = user_agent(self.name) if self.settings.identify else None
         return Manners(HostRule(self.settings.allow_hosts), identity)
+
+    thresholds: tuple[Threshold, ...] = ()
+    """What the numbers must fulfil."""
 
     @property
     def by_name(self) -> dict[str, Node]:

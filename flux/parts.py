@@ -1,11 +1,21 @@
 """The steps and targets of a whole run, numbered over all of its executors."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from flux.graph import Pipeline
+if TYPE_CHECKING:
+    from flux.graph import Pipeline
+
+
+@attrs.frozen
+class RunStep:
+    """A step as thresholds choose it."""
+
+    name: str
+    """As reports have it."""
+    tags: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -18,6 +28,8 @@ class Parts:
     steps: tuple[str, ...]
     requests: tuple[tuple[str, str], ...]
     """Method and path of each step, placeholders unfilled; empty text where not known."""
+    tags: tuple[Mapping[str, str], ...]
+    """Of each step."""
     first_steps: Mapping[str, int]
     """Number of each executor's first step."""
     targets: tuple[str, ...]
@@ -26,27 +38,39 @@ class Parts:
     first_targets: Mapping[str, int]
     """Number of each executor's first target."""
 
+    @property
+    def run_steps(self) -> tuple[RunStep, ...]:
+        """The steps with their tags."""
+        return tuple(map(RunStep, self.steps, self.tags))
+
     @classmethod
-    def of(cls, pipeline: Pipeline) -> "Parts":
+    def of(cls, pipeline: "Pipeline") -> "Parts":
         """The steps and targets of all executors, in order."""
+        return cls.of_stages([(node.name, node.stage) for node in pipeline.executors])
+
+    @classmethod
+    def of_stages(cls, executors: Sequence[tuple[str, Any]]) -> "Parts":
+        """The same for executors each given as its name and stage."""
         steps: list[str] = []
         requests: list[tuple[str, str]] = []
+        tags: list[Mapping[str, str]] = []
         targets: list[str] = []
         urls: list[str] = []
         first_steps, first_targets = {}, {}
-        executors = pipeline.executors
-        for node in executors:
-            first_steps[node.name], first_targets[node.name] = len(steps), len(targets)
-            prefix = f"{node.name}." if len(executors) > 1 else ""
-            own_steps: Sequence[str] = getattr(node.stage, "step_names", (node.name,))
-            own_targets: Sequence[str] = getattr(node.stage, "target_names", (node.name,))
-            steps += [prefix + name for name in own_steps]
-            targets += [prefix + name for name in own_targets]
-            requests += _filled(getattr(node.stage, "requests", ()), len(own_steps), ("", ""))
-            urls += _filled(getattr(node.stage, "target_urls", ()), len(own_targets), "")
+        for name, stage in executors:
+            first_steps[name], first_targets[name] = len(steps), len(targets)
+            prefix = f"{name}." if len(executors) > 1 else ""
+            own_steps: Sequence[str] = getattr(stage, "step_names", (name,))
+            own_targets: Sequence[str] = getattr(stage, "target_names", (name,))
+            steps += [prefix + title for title in own_steps]
+            targets += [prefix + title for title in own_targets]
+            requests += _filled(getattr(stage, "requests", ()), len(own_steps), ("", ""))
+            tags += _filled(getattr(stage, "step_tags", ()), len(own_steps), {})
+            urls += _filled(getattr(stage, "target_urls", ()), len(own_targets), "")
         return cls(
             steps=tuple(steps),
             requests=tuple(requests),
+            tags=tuple(tags),
             first_steps=first_steps,
             targets=tuple(targets),
             target_urls=tuple(urls),

@@ -20,14 +20,17 @@ from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph
 from flux.guards.contacts import check_contacts
 from flux.guards.put_in import check_guards, with_guards
+from flux.parts import Parts, RunStep
 from flux.phase_overrides import Overrides
-from flux.phases import length_of, phases_of
+from flux.phases import REST_NAME, WARMUP_NAME, length_of, phases_of
 from flux.registry import StageEntry, find_stages
+from flux.schemas import OUTCOME
+from flux.thresholds.resolve import resolve_thresholds
 from flux.wiring import Draft, Wiring
 
 __all__ = ["Node", "Pipeline", "Settings", "compile_document", "describe", "load"]
 
-_TABLES = ("breaker", "budget")
+_TABLES = ("breaker", "budget", "validity", "threshold", "phase")
 """Tables at the top of a file whose keys `--set` may name."""
 
 _OWN_KEYS = ("use", "name", "inputs")
@@ -93,11 +96,16 @@ class _Compiler:
         self._stages = find_stages()
 
     def compile(self, default_name: str) -> Pipeline | None:
-        settings, problems = structure(Settings, self.document.values, base=self.document.base)
+        values = {key: one for key, one in self.document.values.items() if key != "threshold"}
+        settings, problems = structure(Settings, values, base=self.document.base)
         self.problems += problems
         drafts = self._read_stages()
         overrides = Overrides(self.document, drafts or ())
         self.problems += overrides.problems
+        tables, thresholds, problems = resolve_thresholds(
+            self.document.values.get("threshold", []), self._steps(drafts), _phase_names(settings)
+        )
+        self.problems += problems
         if settings is None or drafts is None or self.problems:
             return None
         wiring = Wiring(self._stages)
@@ -107,14 +115,22 @@ class _Compiler:
             return None
         if settings.phase and settings.duration is None:
             settings = attrs.evolve(settings, duration=length_of(settings.phase))
+        settings = attrs.evolve(settings, threshold=tables)
         phases = phases_of(settings.phase, settings.warmup, settings.duration, overrides.stages)
         name = settings.name or default_name
-        pipeline = Pipeline(name, settings, nodes, self.document, phases)
+        pipeline = Pipeline(name, settings, nodes, self.document, phases, thresholds)
         self.problems += check_graph(pipeline)
         self.problems += check_guards(pipeline)
         pipeline = with_guards(pipeline)
         self.problems += check_contacts(pipeline)
         return pipeline
+
+    def _steps(self, drafts: list[Draft] | None) -> tuple[RunStep, ...] | None:
+        """The steps of the run; None if a stage could not be read."""
+        if drafts is None or len(drafts) < len(self.document.values["stage"]):
+            return None
+        executors = (one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME)
+        return Parts.of_stages([(one.name, one.stage) for one in executors]).run_steps
 
     def _read_stages(self) -> list[Draft] | None:
         tables = self.document.values.get("stage")
@@ -182,3 +198,12 @@ def _without_repeats(problems: Sequence[Problem]) -> list[Problem]:
     """The problems, less those of values that could not be filled in from the environment."""
     paths = [problem.path for problem in problems]
     return [one for index, one in enumerate(problems) if one.path not in paths[:index]]
+
+
+def _phase_names(settings: Settings | None) -> list[str] | None:
+    """Of the run's phases; None if they are not known."""
+    if settings is None:
+        return None
+    if settings.warmup is not None and not settings.phase:
+        return [WARMUP_NAME, REST_NAME]
+    return [phase.name for phase in settings.phase]

@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 from flux.conservation import Ledger
 from flux.control import Ending
 from flux.errors import FluxError
+from flux.generator import Generator
 from flux.histogram import Histogram, encode
 from flux.series import COUNTS, LEVELS, PEAKS, PERCENTS, QUANTILES, Series
 from flux.stage import Run
 from flux.storage import storing, write_whole
-from flux.summary import LATENCIES, PhaseSummary, StepSummary, Summary
+from flux.summary import LATENCIES, PhaseSummary, StepSummary, Summary, Verdict
 
 SCHEMA_ID = "flux.result/1"
 """Name and major version of the format; the number grows when a key changes or goes."""
@@ -49,6 +50,7 @@ def result_document(summary: Summary, run: Run) -> Document:
         "run": _run(summary, run),
         "sessions": _sessions(summary),
         "validity": _validity(summary),
+        "thresholds": [_verdict(verdict) for verdict in summary.verdicts],
         "rate_per_s": summary.rate_per_s,
         "peak_in_flight": summary.peak_in_flight,
         "peak_users": summary.peak_users,
@@ -144,8 +146,40 @@ def _validity(summary: Summary) -> Document:
     return {
         "valid": summary.is_valid if summary.is_final else None,
         "findings": [
-            {"text": finding.text, "fatal": finding.is_fatal} for finding in summary.findings
+            {"text": finding.text, "fatal": finding.is_fatal, "remedy": finding.remedy}
+            for finding in summary.findings
         ],
+        "generators": [_generator(generator) for generator in summary.generators],
+    }
+
+
+def _generator(generator: Generator) -> Document:
+    lateness = generator.lateness
+    known = lateness.count > 0
+    return {
+        "name": generator.name,
+        "cores": generator.cores,
+        "stall_p99_ns": lateness.percentile(99) if known else None,
+        "stall_p99.9_ns": lateness.percentile(99.9) if known else None,
+        "stall_max_ns": lateness.max_ns if known else None,
+        "held_up_s": dict(generator.held_up_s),
+    }
+
+
+def _verdict(verdict: Verdict) -> Document:
+    passed = {"passed": True, "failed": False, "not judged": None}[verdict.judgement]
+    return {
+        "metric": verdict.metric,
+        "expect": verdict.expect,
+        "scope": verdict.scope,
+        "passed": passed,
+        "observed": verdict.observed,
+        "observed_text": verdict.observed_text,
+        "limit": verdict.limit,
+        "unit": verdict.unit,
+        "samples": verdict.samples,
+        "reason": verdict.reason,
+        "first_failed_ns": verdict.first_failed_ns,
     }
 
 

@@ -5,6 +5,7 @@ Of a run that came to its end, `result_document` makes the same document of them
 
 - percentiles and deviations of targets, where there are several, and of phases: the reported
   percentiles, extremes, counts and sums are right, values between them are not known;
+- how late the generator was, but for the percentiles that are written;
 - sketches of the rows of the series, without which rows cannot be put together exactly;
 - of a run that did not end, the histograms of steps, too.
 
@@ -27,13 +28,23 @@ from flux.clock import PlannedClock
 from flux.conservation import Ledger
 from flux.control import Ending
 from flux.errors import ExitCode, FluxError
+from flux.generator import Generator
 from flux.histogram import Histogram, decode
 from flux.histogram.layout import index_of
 from flux.result_file import ENCODED, REPORTED_PERCENTS, Document, percent_name
 from flux.series import EMPTY_SKETCH, PERCENTS, QUANTILES, ROW, Series, Sketch
 from flux.stage import Run, Shard
 from flux.standstill import Pulse, Standstill
-from flux.summary import LATENCIES, Finding, Mark, PhaseSummary, StepSummary, Summary
+from flux.summary import (
+    LATENCIES,
+    Finding,
+    Judgement,
+    Mark,
+    PhaseSummary,
+    StepSummary,
+    Summary,
+    Verdict,
+)
 
 
 @attrs.frozen
@@ -126,11 +137,42 @@ def _summary(document: Document) -> Summary:
         series=_series(document["series"]),
         pulse=_pulse(document["closed_model"]),
         findings=tuple(
-            Finding(one["text"], one["fatal"]) for one in document["validity"]["findings"]
+            Finding(one["text"], one["fatal"], one["remedy"])
+            for one in document["validity"]["findings"]
         ),
         marks=tuple(Mark(**one) for one in document["marks"]),
         phases=tuple(map(_phase, document["phases"])),
+        generators=tuple(map(_generator, document["validity"]["generators"])),
+        verdicts=tuple(map(_verdict, document["thresholds"])),
     )
+
+
+def _generator(table: Document) -> Generator:
+    """A process of which only its share of a core and how late it was at the worst are known."""
+    names = ("stall_p99_ns", "stall_p99.9_ns", "stall_max_ns")
+    lateness = Histogram()
+    if table["stall_max_ns"] is not None:
+        values_ns = [table[name] for name in names]
+        lateness = _ranked(1_000_000, (99, 99.9, 100), values_ns)
+        lateness.min_ns, lateness.max_ns = values_ns[0], values_ns[-1]
+    wall_s = 0.0 if table["cores"] is None else 1.0
+    return Generator(
+        name=table["name"],
+        cpu_s=table["cores"],
+        wall_s=wall_s,
+        held_up_s=table["held_up_s"],
+        lateness=lateness,
+    )
+
+
+def _verdict(table: Document) -> Verdict:
+    judgements: Mapping[bool | None, Judgement] = {
+        True: "passed",
+        False: "failed",
+        None: "not judged",
+    }
+    known = {key: value for key, value in table.items() if key != "passed"}
+    return Verdict(judgement=judgements[table["passed"]], **known)
 
 
 def _run(document: Document, folder: pathlib.Path | None) -> Run:

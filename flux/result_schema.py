@@ -5,11 +5,12 @@ depth. `flux schema result` prints it.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from flux.result_file import ENCODED, REPORTED_PERCENTS, SCHEMA_ID
 from flux.schemas import ERROR_TEXTS
-from flux.summary import MARK_KINDS
+from flux.summary import MARK_KINDS, Unit
+from flux.thresholds.metrics import METRICS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -48,6 +49,7 @@ def _top() -> dict[str, Node]:
         "run": _run(),
         "sessions": _sessions(),
         "validity": _validity(),
+        "thresholds": _array("What became of each, in order; empty until the end.", _threshold()),
         "rate_per_s": {
             "type": "number",
             "minimum": 0,
@@ -154,6 +156,7 @@ def _validity() -> Node:
     finding = {
         "text": {"type": "string", "description": "One line."},
         "fatal": {"type": "boolean", "description": "True: it makes the run invalid."},
+        "remedy": {"type": "string", "description": "What to do about it, one line or nothing."},
     }
     return _object(
         "Whether the generator kept its own plan.",
@@ -163,6 +166,68 @@ def _validity() -> Node:
                 "description": "False: the numbers must not be trusted. Null: not known yet.",
             },
             "findings": _array("What speaks against them.", _object("A reason.", finding)),
+            "generators": _array("The processes that made the load.", _generator()),
+        },
+    )
+
+
+def _generator() -> Node:
+    late = "of the time the event loop ran what was due no later, nanoseconds."
+    return _object(
+        "A process, over the time in which sessions ran.",
+        {
+            "name": {"type": "string", "description": "Empty for the one that was started first."},
+            "cores": {
+                "type": ["number", "null"],
+                "minimum": 0,
+                "description": "CPU time over time, all threads: 1 is one core, all of the time.",
+            },
+            "stall_p99_ns": _or_null(_time(f"For 99 % {late}")),
+            "stall_p99.9_ns": _or_null(_time(f"For 99.9 % {late}")),
+            "stall_max_ns": _or_null(_time("The latest that it ever ran it, nanoseconds.")),
+            "held_up_s": {
+                "type": "object",
+                "description": "Seconds that rows waited for stages that could not keep up, by "
+                "the name of the stage.",
+                "additionalProperties": {"type": "number", "minimum": 0},
+            },
+        },
+    )
+
+
+def _threshold() -> Node:
+    number = {"type": "number", "description": "What it was compared with, in unit."}
+    return _object(
+        "What became of a threshold.",
+        {
+            "metric": {"enum": list(METRICS), "description": "What was looked at."},
+            "expect": {"type": "string", "description": "What it had to fulfil."},
+            "scope": {
+                "type": "string",
+                "description": 'What of the run it is about, as in "step login"; empty: all.',
+            },
+            "passed": {
+                "type": ["boolean", "null"],
+                "description": "Null: not judged, for the run is invalid.",
+            },
+            "observed": {
+                "type": ["number", "null"],
+                "description": "The value, in unit; null if it is not known.",
+            },
+            "observed_text": {"type": "string", "description": "The same for people."},
+            "limit": number,
+            "unit": {
+                "enum": list(get_args(Unit)),
+                "description": "Nanoseconds, a share from 0 to 1, a number, or per second.",
+            },
+            "samples": _count("Requests, sessions or arrivals that stand behind the value."),
+            "reason": {
+                "type": "string",
+                "description": "Why, where the value alone does not tell; else empty.",
+            },
+            "first_failed_ns": _or_null(
+                _count("When it failed for the first time, nanoseconds; null: never.")
+            ),
         },
     )
 

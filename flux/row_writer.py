@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from flux.rows import RowFormat
+from flux.rows import LineFormat
 from flux.schemas import OUTCOME
 from flux.stage import Context, Inbox
 from flux.storage import storing
@@ -32,11 +32,11 @@ BYTES_AT_ONCE = 1 << 20
 _CANNOT_SYNCHRONISE = (errno.EINVAL, errno.EROFS, errno.ENOTSUP)
 """What devices and pipes answer: they have no disk below them."""
 
-Write = Callable[[bytearray], Awaitable[None]]
+Write = Callable[[bytes | bytearray], Awaitable[None]]
 """Writes all of it before it returns."""
 
 
-async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
+async def write_rows(inbox: Inbox, row_format: LineFormat, write: Write) -> None:
     """Write the header at once, then every row until the inbox ends.
 
     Args:
@@ -57,7 +57,7 @@ async def write_rows(inbox: Inbox, row_format: RowFormat, write: Write) -> None:
             text = bytearray()
 
 
-async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: RowFormat) -> None:
+async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: LineFormat) -> None:
     """Write every row to a file, which is on disk when this returns.
 
     Args:
@@ -72,14 +72,24 @@ async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: 
     if context.run.folder is None:
         await ignore_all(inbox)
         return
-    file = context.run.folder / path
+    async with open_line_file(context.run.folder / path) as write:
+        await write_rows(inbox, row_format, write)
+
+
+@asynccontextmanager
+async def open_line_file(file: pathlib.Path) -> AsyncIterator[Write]:
+    """What writes lines to a new file, which is on disk after the block.
+
+    Raises:
+        StorageFailed: the file cannot be written, or somebody else is writing it.
+    """
     async with _open_file(file) as descriptor:
 
-        async def write(text: bytearray) -> None:
+        async def write(text: bytes | bytearray) -> None:
             with storing(file):
                 await trio.to_thread.run_sync(_write_lines, descriptor, text)
 
-        await write_rows(inbox, row_format, write)
+        yield write
 
 
 async def ignore_all(inbox: Inbox) -> None:
@@ -118,7 +128,7 @@ def _open(file: pathlib.Path) -> int:
     return descriptor
 
 
-def _write_lines(descriptor: int, text: bytearray) -> None:
+def _write_lines(descriptor: int, text: bytes | bytearray) -> None:
     written = 0
     try:
         while written < len(text):

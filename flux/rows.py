@@ -12,7 +12,7 @@ import datetime
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import attrs
 import numpy as np
@@ -31,9 +31,20 @@ _SECOND_NS = 10**9
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
+class LineFormat(Protocol):
+    """How OUTCOME rows become text; of some formats a row is no line, or several."""
+
+    @property
+    def header(self) -> bytes:
+        """What stands before the first line; maybe nothing."""
+
+    def lines(self, rows: Rows) -> bytearray:
+        """The text of these rows, which ends with a line feed if it is not empty."""
+
+
 @attrs.frozen(eq=False)
 class RowFormat:
-    """How OUTCOME rows become lines."""
+    """How OUTCOME rows become lines, one each."""
 
     header: bytes
     """What stands before the first line; maybe nothing."""
@@ -67,8 +78,8 @@ def csv_format(
         targets: names of the run's targets.
     """
     values: dict[str, _Writer] = {name: _number(name) for name in OUTCOME.columns}
-    values["step"] = _text("step", [_quoted(name) for name in (*steps, "")])
-    values["target"] = _text("target", [_quoted(name) for name in (*targets, "")])
+    values["step"] = _text("step", [csv_field(name) for name in (*steps, "")])
+    values["target"] = _text("target", [csv_field(name) for name in (*targets, "")])
     values["error"] = _text("error", ERROR_TEXTS)
     values["flags"] = _flags
     values["timestamp"] = _timestamp("due_ns", started_at)
@@ -173,8 +184,8 @@ def _in_quotes(value: _Writer) -> _Writer:
     return lambda rows: (quote, *value(rows), quote)
 
 
-def _quoted(text: str) -> str:
-    """A field of CSV."""
+def csv_field(text: str) -> str:
+    """A text as a field of CSV: in quotes if it has to be."""
     if not any(one in text for one in ',"\r\n'):
         return text
     return '"' + text.replace('"', '""') + '"'
@@ -211,15 +222,21 @@ def _timestamp(name: str, started_at: datetime.datetime) -> _Writer:
     local_start_ns = _whole_ns(started_at - _EPOCH + offset)
     zone = constant(_offset_text(offset).encode())
 
-    def write(rows: Rows) -> Iterable[Words]:
-        times_ns = rows[name].astype(np.int64) + local_start_ns
-        seconds, nanoseconds = np.divmod(times_ns, _SECOND_NS)
-        different, which = np.unique(seconds, return_inverse=True)
-        texts = np.datetime_as_string(different.astype("datetime64[s]"))
-        table = text_table([b"%s." % text.encode() for text in texts.tolist()] or [b""])
-        return (table[which], *digits(nanoseconds, 9), zone)
+    return lambda rows: (*clock_texts(rows[name].astype(np.int64) + local_start_ns), zone)
 
-    return write
+
+def clock_texts(times_ns: npt.NDArray[np.int64]) -> Iterator[Words]:
+    """Dates and times to the nanosecond, without a zone.
+
+    Args:
+        times_ns: (n,) int64, nanoseconds since midnight of 1970-01-01 in the zone that is meant.
+    """
+    seconds, nanoseconds = np.divmod(times_ns, _SECOND_NS)
+    different, which = np.unique(seconds, return_inverse=True)
+    texts = np.datetime_as_string(different.astype("datetime64[s]"))
+    table = text_table([b"%s." % text.encode() for text in texts.tolist()] or [b""])
+    yield table[which]
+    yield from digits(nanoseconds, 9)
 
 
 def _whole_ns(duration: datetime.timedelta) -> int:

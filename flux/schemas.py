@@ -195,7 +195,7 @@ class ErrorCode(enum.IntEnum):
     REQUEST = 20
     """The request could not be made: a body file or template value is missing."""
     DROPPED = 21
-    """Not started: too late by on_late and max_lag."""
+    """Not started: too late by on_late, max_lag or drain."""
     CANCELLED = 22
     """Not started: the run was stopped first."""
     ABORTED = 23

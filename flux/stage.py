@@ -26,11 +26,12 @@ import trio
 
 from flux.clock import Clock
 from flux.control import Control
+from flux.generator import Generator
 from flux.guards.manners import Manners
 from flux.habits import Habits
 from flux.phases import Phase
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, SAME, SUMMARY, Schema
-from flux.summary import Finding, Mark
+from flux.summary import Finding, Mark, Summary
 
 Batch: TypeAlias = Any
 """What one message holds: a structured array, or for SUMMARY a `flux.summary.Summary`."""
@@ -77,8 +78,8 @@ class Run:
     """Arrivals released so far; None in the closed model, where nothing is planned ahead."""
     open_sessions: Callable[[], int | None] = lambda: None
     """Sessions, or in the closed model users, that executors have under way; None if not known."""
-    findings: Callable[[], tuple[Finding, ...]] = tuple
-    """What stages have found so far that a reader has to know before trusting the numbers."""
+    conclude: Callable[[Summary], Summary] = lambda final: final
+    """Completes the summary of the whole run: with findings, verdicts and marks."""
     marks: list[Mark] = attrs.field(factory=list)
     """What happened so far that is shown beside the numbers; add to it by `mark`."""
     status: Callable[[], dict[str, dict[str, Any]]] = dict
@@ -132,6 +133,8 @@ class Context:
     """For whoever asks while the run goes on: (what it is, what tells it right now)."""
     report_finding: Callable[[Finding], None] = lambda _: None
     """For what speaks against trusting the numbers; it is in the final summary."""
+    report_generator: Callable[[Generator], None] = lambda _: None
+    """For an executor with processes of its own: what is known of one, once it has ended."""
 
     @property
     def source(self) -> Any:

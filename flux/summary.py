@@ -17,10 +17,12 @@ failures), but nobody knows how long they would have taken: only their lag is re
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, reduce
+from typing import Literal, TypeAlias
 
 import attrs
 
 from flux.conservation import Ledger
+from flux.generator import Generator
 from flux.histogram import Histogram
 from flux.phases import titled
 from flux.series import Series
@@ -42,6 +44,42 @@ class Finding:
     """One line, with the value and the limit."""
     is_fatal: bool
     """True: the numbers must not be trusted, and the run is invalid."""
+    remedy: str = ""
+    """One line on what to do about it; empty where there is nothing to do."""
+
+
+Judgement: TypeAlias = Literal["passed", "failed", "not judged"]
+Unit: TypeAlias = Literal["ns", "share", "count", "per_s"]
+
+
+@attrs.frozen
+class Verdict:
+    """What became of one threshold; see `flux.thresholds`."""
+
+    metric: str
+    expect: str
+    """As it was written: "p(95) < 250ms"."""
+    scope: str
+    """What of the run it is about, as in "step login"; empty: all of it."""
+    judgement: Judgement
+    observed: float | None
+    """The value, in `unit`; None if there is none."""
+    observed_text: str
+    """The same for people."""
+    limit: float
+    """What it was compared with, in `unit`."""
+    unit: Unit
+    samples: int
+    """How many requests or sessions stand behind the value."""
+    reason: str = ""
+    """One line, where the value alone does not explain the judgement."""
+    first_failed_ns: int | None = None
+    """When it failed for the first time, since the run began; None: never."""
+
+    @property
+    def title(self) -> str:
+        """What it is called: "response p(95) < 250ms [step login]"."""
+        return f"{self.metric} {self.expect}" + (f" [{self.scope}]" if self.scope else "")
 
 
 @attrs.frozen
@@ -182,6 +220,10 @@ class Summary:
     """What happened on the way, in order; known in the final summary only."""
     phases: tuple[PhaseSummary, ...] = ()
     """Of a run with phases or warm-up: each of them in order; of an interval, those in it."""
+    generators: tuple[Generator, ...] = ()
+    """The processes that made the load; known in the final summary only."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What became of the thresholds, in order; known in the final summary only."""
 
     @cached_property
     def total(self) -> StepSummary:
@@ -257,7 +299,7 @@ class Summary:
         """This and the others together; all stay as they are.
 
         It is final if all of them are. Findings are collected, each text once: a finding of one
-        shard holds for the sum.
+        shard holds for the sum. Verdicts do not add up, so there are none: judge the sum.
 
         Raises:
             ValueError: they are not about the same steps and targets.
@@ -285,6 +327,7 @@ class Summary:
                 sorted((one for part in parts for one in part.marks), key=lambda one: one.time_ns)
             ),
             phases=_merged_phases(parts),
+            generators=tuple(one for part in parts for one in part.generators),
         )
 
 

@@ -49,6 +49,7 @@ def test_further_iterations_of_a_user_who_arrived_are_not_planned() -> None:
     users = Ledger(planned=10, started=21, repeated=14, dropped=2, cancelled=1, succeeded=21)
     assert users.check() == []
     assert users.arrived == 7
+    assert users.accounted == 10
     expected = "planned 10 = started 21 - repeated 14 + dropped 2 + cancelled 1"
     assert users.arrivals_equation() == expected
 

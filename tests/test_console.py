@@ -20,6 +20,7 @@ from flux.histogram import Histogram
 from flux.schemas import ErrorCode, Flag
 from flux.stage import Run, Shard
 from flux.summary import Finding
+from flux.thresholds import judge
 from flux.validity import find
 from tests.outcomes import (
     TARGETS,
@@ -31,6 +32,7 @@ from tests.outcomes import (
     request,
     row_lists,
 )
+from tests.thresholds.making import threshold
 
 FAILED = Flag.FIRST | Flag.LAST
 PAGE = """\
@@ -48,6 +50,7 @@ login                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
 list                        -        -        -        -            -          -
 buy                         -        -        -        -            -          -
 total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
+-         fewer requests than it takes: 2 for p50, 20 for p95, 100 for p99
 
 lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
 sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓
@@ -92,6 +95,41 @@ def test_an_invalid_run_says_so_first_and_last() -> None:
     lines = format_summary(summary, run_of()).splitlines()
     assert lines[0].endswith("INVALID")
     assert lines[-2:] == ["INVALID   it was late", "          these numbers must not be trusted"]
+
+
+def test_a_finding_says_what_to_do_below_it() -> None:
+    finding = Finding("it was late", True, "start fewer sessions")
+    summary = attrs.evolve(final_of([request()]), findings=(finding,))
+    lines = format_summary(summary, run_of()).splitlines()
+    at = lines.index("INVALID   it was late")
+    assert lines[at + 1] == "          → start fewer sessions"
+
+
+def test_each_threshold_is_shown_with_a_sign_and_what_was_observed() -> None:
+    summary = final_of([request()] * 40)
+    thresholds = [threshold("max < 1s"), threshold("max < 1ms"), threshold("p(99) < 1s")]
+    summary = attrs.evolve(summary, verdicts=judge(thresholds, summary))
+    page = format_summary(summary, run_of())
+    assert "threshold ✓ response max < 1s: 5.00 ms\n" in page
+    assert "\n          ✗ response max < 1ms: 5.00 ms\n" in page
+    assert "✗ response p(99) < 1s: - (40 requests are too few: p(99) needs 100)\n" in page
+
+
+def test_the_thresholds_of_an_invalid_run_have_no_verdict() -> None:
+    summary = attrs.evolve(final_of([request()]), findings=(Finding("late", True),))
+    summary = attrs.evolve(summary, verdicts=judge([threshold("max < 1s")], summary))
+    page = format_summary(summary, run_of())
+    assert "threshold - response max < 1s: 5.00 ms, not judged (the run is invalid)\n" in page
+
+
+def test_a_footnote_says_why_there_are_dashes() -> None:
+    page = format_summary(final_of([request()] * 99, steps=["get"]), run_of())
+    footnote = "\n-         fewer requests than it takes: 2 for p50, 20 for p95, 100 for p99\n"
+    assert footnote in page
+    assert "of 99 sessions, too few for a p99" in " ".join(page.split())
+    page = format_summary(final_of([request()] * 100, steps=["get"]), run_of())
+    assert "fewer requests" not in page
+    assert "too few" not in page
 
 
 def test_a_broken_law_is_marked() -> None:

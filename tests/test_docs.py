@@ -39,6 +39,9 @@ from flux.sample import runnable_sample
 from flux.schemas import OUTCOME, ErrorCode
 from flux.stage import Run, kind_of
 from flux.think import ThinkTable
+from flux.thresholds.metrics import METRICS
+from flux.thresholds.table import ThresholdTable
+from flux.validity import Validity
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = {
@@ -333,7 +336,7 @@ def error_table() -> str:
     return "\n".join(["| error | meaning |", "|---|---|", *rows]) + "\n"
 
 
-def settings_table(table: type = Settings) -> str:
+def key_table(table: type) -> str:
     rows = [
         f"| `{key.name}` | {key.type_text}{f', {key.range_text}' if key.range_text else ''} "
         f"| {f'`{key.default}`' if key.default else ''} | {key.meaning} |"
@@ -342,6 +345,28 @@ def settings_table(table: type = Settings) -> str:
     ]
     head = ["| key | value | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
+
+
+def settings_table() -> str:
+    return key_table(Settings)
+
+
+def metric_table() -> str:
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {metric.meaning} "
+        f"| {' '.join(f'`{name}`' for name in metric.k6)} |"
+        for metric in METRICS.values()
+    ]
+    return "\n".join(["| metric | kind | meaning | k6 |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def test_the_page_of_thresholds_has_every_key_and_every_metric() -> None:
+    assert key_table(ThresholdTable) in PAGES["docs/thresholds.md"]
+    assert metric_table() in PAGES["docs/thresholds.md"]
+
+
+def test_the_page_of_measuring_has_every_key_of_validity() -> None:
+    assert key_table(Validity) in PAGES["docs/measuring.md"]
 
 
 def test_the_page_of_http_has_every_error() -> None:
@@ -353,4 +378,4 @@ def test_the_page_of_pipeline_files_has_every_key_at_the_top() -> None:
 
 
 def test_the_page_of_phases_has_every_key_of_a_phase() -> None:
-    assert settings_table(PhaseTable) in PAGES["docs/phases.md"]
+    assert key_table(PhaseTable) in PAGES["docs/phases.md"]

@@ -219,6 +219,31 @@ def test_queued_sessions_are_marked_as_held(tmp_path: pathlib.Path) -> None:
     assert (rows["end_ns"] - rows["due_ns"]).max() == 1_100_000_000
 
 
+def test_who_waited_only_behind_others_is_marked_as_held_too(tmp_path: pathlib.Path) -> None:
+    # Both places are taken at 0.15 s and come free together at 1.16 s. Whoever was due meanwhile
+    # has waited for a place: not the generator made it late.
+    pipeline = pipeline_of(
+        """
+        duration = "2s"
+        [[stage]]
+        use = "constant"
+        rate = "10/s"
+        [[stage]]
+        use = "null"
+        service = "10ms"
+        max_in_flight = 2
+        stall = { at = "150ms", for = "1s" }
+        """,
+        tmp_path,
+    )
+    result, rows = run_virtually(pipeline)
+    late = rows["start_ns"] > rows["due_ns"]
+    assert late.sum() == 8
+    assert ((rows["flags"] & Flag.HELD != 0) == late).all()
+    assert result.summary is not None
+    assert result.summary.is_valid
+
+
 def test_gives_up_waiting_after_max_lag(tmp_path: pathlib.Path) -> None:
     pipeline = pipeline_of(
         """
@@ -515,3 +540,37 @@ def test_scaling_multiplies_what_is_planned(tmp_path: pathlib.Path) -> None:
     result, _ = run_virtually(pipeline, control=control)
     assert result.summary is not None
     assert result.summary.sessions.planned == 300
+
+
+QUEUE = """
+    duration = "1s"
+    drain = "{drain}"
+    [[stage]]
+    use = "constant"
+    rate = "10/s"
+    [[stage]]
+    use = "null"
+    service = "1s"
+    max_in_flight = 1
+"""
+
+
+def test_a_queue_is_worked_off_until_the_drain_time_is_over(tmp_path: pathlib.Path) -> None:
+    # Due at 0.1 s, 0.2 s …; the place is free at 0.1 s, 1.1 s, 2.1 s; the end is at 1 s + 2.5 s.
+    text = QUEUE.format(drain="2500ms")
+    result, rows = run_virtually(pipeline_of(text, tmp_path))
+    assert result.summary is not None
+    ledger = result.summary.sessions
+    assert ledger.check() == []
+    assert (ledger.started, ledger.succeeded, ledger.aborted) == (4, 3, 1)
+    assert (ledger.dropped, ledger.cancelled) == (6, 0)
+    assert rows["end_ns"].max() == 3_500_000_000
+    assert not result.summary.is_valid
+
+
+def test_a_queue_is_worked_off_to_its_end_if_there_is_time(tmp_path: pathlib.Path) -> None:
+    text = QUEUE.format(drain="30s")
+    result, rows = run_virtually(pipeline_of(text, tmp_path))
+    assert result.summary is not None
+    assert result.summary.sessions.succeeded == 10
+    assert rows["end_ns"].max() == 10_100_000_000

@@ -403,8 +403,8 @@ def _inner(counts: bytes, cookie: int = 0x1C849313, digits: int = 3, lowest: int
         (base64.b64encode(struct.pack(">II4s", 0x1C849314, 4, b"none")).decode(), "must be whole"),
         (_text(b"short"), "must have 40 bytes, got 5"),
         (_text(_inner(b"\x02", cookie=2)), "must have cookie 0x1c849313, got 0x2"),
-        (_text(_inner(b"\x02", digits=2)), "3 digits and lowest value 1, got 0, 2 and 1"),
-        (_text(_inner(b"\x02", lowest=1000)), "lowest value 1, got 0, 3 and 1000"),
+        (_text(_inner(b"\x02", digits=2)), "3 digits and lowest value 1, got 2 and 1"),
+        (_text(_inner(b"\x02", lowest=1000)), "lowest value 1, got 3 and 1000"),
         (_text(_inner(b"\x82")), "part of a count"),
         (_text(_inner(b"\xff" * 8 + b"\x7f" + b"\x02")), "at most 23552 counts"),
         (_text(_inner(b"\x02" * 23_553)), "at most 23552 counts"),
@@ -432,6 +432,24 @@ def test_golden_log_has_its_tags_and_intervals() -> None:
     assert (untagged.start_s, untagged.length_s, untagged.max_ms) == (0.0, 1.0, 130.925)
     assert untagged.histogram == tagged.histogram
     assert untagged.histogram.count == 20_000
+
+
+@pytest.mark.parametrize(("digits", "lowest"), [(3, 1), (2, 1), (3, 1000), (4, 1), (5, 7)])
+@pytest.mark.parametrize("unit_ns", [1, 1000])
+def test_logs_of_other_recorders_are_read_within_their_precision(
+    digits: int, lowest: int, unit_ns: int
+) -> None:
+    recorder = HdrHistogram(lowest, 10**10, digits)
+    values = np.random.default_rng(3).lognormal(13, 1.5, 2000).astype(np.int64) + 10_000
+    for value in values.tolist():
+        recorder.record_value(value)
+    max_ms = recorder.get_max_value() * unit_ns / 1e6
+    (interval,) = read_log([f"0.0,1.0,{max_ms:.3f},{recorder.encode().decode()}"])
+    assert (interval.unit_ns, interval.histogram.count) == (unit_ns, 2000)
+    for percent in (1, 50, 90, 99, 100):
+        known_ns = recorder.get_value_at_percentile(percent) * unit_ns
+        allowed_ns = known_ns * (10.0**-digits + 2 / 1024) + lowest * unit_ns + 1000
+        assert abs(interval.histogram.percentile(percent) - known_ns) <= allowed_ns
 
 
 def test_log_header_and_lines_are_those_of_the_golden_log() -> None:

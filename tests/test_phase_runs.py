@@ -271,7 +271,7 @@ def test_each_chain_of_a_run_has_its_own_level_in_a_phase(tmp_path: pathlib.Path
 async def test_workers_keep_to_the_phases_and_mark_them_once(tmp_path: pathlib.Path) -> None:
     text = (
         PHASED.replace("1500ms", "200ms").replace('"2s"', '"300ms"').replace('"1s"', '"200ms"')
-        + "\n    processes = 2\n    [[stage]]\n    use = 'collect'\n    max_lag_p99 = '1h'\n"
+        + "\n    processes = 2\n    [validity]\n    max_lag_p99 = '1h'\n    max_stall = '1h'\n"
     )
     pipeline = pipeline_of(text, tmp_path)
     result, rows = await run_live(pipeline)
@@ -305,9 +305,9 @@ rate = "50/s"
 [[stage]]
 use = "null"
 service = "1ms"
-[[stage]]
-use = "collect"
-max_lag_p99 = "1h"  # a busy machine makes a run late, which is not what is tested here
+[validity]  # a busy machine makes a run late, which is not what is tested here
+max_lag_p99 = "1h"
+max_stall = "1h"
 [[stage]]
 use = "csv"
 [[stage]]

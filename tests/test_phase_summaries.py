@@ -19,7 +19,7 @@ from flux.result_file import result_document, result_text
 from flux.result_schema import result_schema
 from flux.schemas import Flag
 from flux.summary import Summary
-from flux.validity import Limits, find
+from flux.validity import Validity, find
 from tests.outcomes import (
     SECOND_NS,
     STEPS,
@@ -220,9 +220,9 @@ def test_lag_in_a_measured_phase_does() -> None:
 
 def test_arrivals_dropped_in_warmup_are_not_held_against_the_rate() -> None:
     rows = [not_started(5, Flag.DROPPED), request(SECOND_NS + 1)]
-    assert find(summaries(rows, planned=2)[-1], Limits(min_rate=1)) == ()
+    assert find(summaries(rows, planned=2)[-1], Validity(min_rate=1)) == ()
     rows = [request(5), not_started(SECOND_NS + 1, Flag.DROPPED)]
-    assert "only 0 % of" in find(summaries(rows, planned=2)[-1], Limits(min_rate=1))[0].text
+    assert "only 0 % of" in find(summaries(rows, planned=2)[-1], Validity(min_rate=1))[0].text
 
 
 def test_an_arrival_lost_in_warmup_breaks_the_law() -> None:

@@ -27,6 +27,11 @@ NAMES = [str(file.relative_to(FOLDER)) for file in FILES]
 
 DURATION = "500ms"
 SHORTENED: Mapping[str, tuple[str, ...]] = {
+    "ci.toml": (
+        "threshold.0.expect=p(95) < 30s",
+        "threshold.1.expect=max < 30s",
+        "threshold.4.expect=count >= 20",
+    ),
     "curve.toml": ("curve.segment.0.from=1",),
     "late.toml": (
         "null.stall.at=100ms",
@@ -41,6 +46,7 @@ SHORTENED: Mapping[str, tuple[str, ...]] = {
     ),
     "ramp.toml": ("ramp.up=200ms", "ramp.down=200ms"),
     "register.toml": ("ramp.up=200ms", "ramp.down=200ms"),
+    "schedule.toml": ("exponential.rate=200/s",),
     "stress-ramp.toml": ("steps.steps.0.rate=40/s",),
     "iterations.toml": ("ramp.up=100ms", "users.think=10ms"),
     "visitors.toml": ("ramp.up=100ms", "visitors.think.every=20ms"),
@@ -82,9 +88,7 @@ def _thaw() -> Iterator[None]:
 def overrides(name: str, gateway_url: str) -> list[str]:
     """What makes the run of an example short, and safe on a busy machine."""
     found = list(SHORTENED.get(name, ()))
-    text = (FOLDER / name).read_text()
-    if 'use = "collect"' in text or name.endswith(".yml"):
-        found.append("collect.max_lag_p99=30s")
+    found += ["validity.max_lag_p99=30s", "validity.max_stall=30s"]
     if name.endswith(".yml"):
         found += [f"http.target={gateway_url}", "exponential.rate=20/s"]
     return found
@@ -227,7 +231,7 @@ def test_the_pipe_has_a_line_per_request_and_nothing_else(
 
 @pytest.mark.usefixtures("environment")
 def test_a_reader_that_goes_away_ends_the_run(tmp_path: pathlib.Path) -> None:
-    arguments = [FOLDER / "pipe.toml", "--quiet", "--set", "collect.max_lag_p99=30s"]
+    arguments = [FOLDER / "pipe.toml", "--quiet", "--set", "validity.max_lag_p99=30s"]
     process = start_flux("run", *arguments, cwd=tmp_path)
     assert process.stdout is not None
     with process, process.stdout:

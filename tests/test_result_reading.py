@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +14,13 @@ from flux.collection import Collection
 from flux.console import format_summary
 from flux.control import Ending
 from flux.errors import ExitCode, FluxError
+from flux.generator import Generator
+from flux.histogram import Histogram
 from flux.phases import Phase
 from flux.result_file import result_document
 from flux.result_reading import read_back
 from flux.stage import Run
-from flux.summary import Finding, Mark, Summary
+from flux.summary import Finding, Mark, Summary, Verdict
 from tests.outcomes import (
     SECOND_NS,
     STEPS,
@@ -103,15 +106,24 @@ def test_the_page_of_a_result_read_back_is_that_of_the_run(rows: Any, phases: An
 def test_the_page_keeps_findings_and_what_ended_the_run() -> None:
     run = make_context().run
     run.control.stop(Ending("budget: requests", ExitCode.GUARD))
+    late = Histogram()
+    late.record(np.arange(2000) * 1000)
     summary = attrs.evolve(
         final_of([request()]),
-        findings=(Finding("it was late", is_fatal=True), Finding("a word", is_fatal=False)),
+        findings=(
+            Finding("it was late", is_fatal=True, remedy="be earlier"),
+            Finding("a word", is_fatal=False),
+        ),
         marks=(Mark(5, "guard", "stopped"),),
+        generators=(Generator("worker 1", 1.5, 3.0, {"csv": 0.5}, late),),
+        verdicts=(
+            Verdict("response", "p(95) < 9ms", "step buy", "failed", 2e7, "20 ms", 9e6, "ns", 9),
+            Verdict("response", "max < 9ms", "", "not judged", None, "-", 9e6, "ns", 0, "why"),
+        ),
     )
     assert_same_page(summary, run)
-    assert result_document(*read_back(result_document(summary, run)))["marks"] == [
-        {"time_ns": 5, "kind": "guard", "text": "stopped"}
-    ]
+    document = result_document(summary, run)
+    assert result_document(*read_back(through_json(document))) == document
 
 
 def test_the_page_of_users_keeps_their_standstill() -> None:

@@ -1,14 +1,19 @@
 """What makes a run invalid, and what is only worth a note."""
 
 import attrs
+import numpy as np
 import pytest
 
+from flux.generator import Generator
+from flux.histogram import Histogram
 from flux.schemas import ErrorCode, Flag
 from flux.summary import Summary
-from flux.validity import Generator, Limits, find
+from flux.units import Duration
+from flux.validity import Validity, find
 from tests.outcomes import final_of, not_started, request
 
 MS = 1_000_000
+S = 1000 * MS
 
 
 def texts(summary: Summary, *, fatal: bool, **options: object) -> list[str]:
@@ -43,7 +48,7 @@ def test_a_dropped_share_over_the_limit_is_fatal(dropped: int, is_fatal: bool) -
 def test_a_share_just_below_a_hundred_per_cent_does_not_print_as_a_hundred() -> None:
     rows = [request()] * 100_000 + [not_started(0, Flag.DROPPED)]
     summary = final_of(rows, planned=len(rows))
-    (text,) = texts(summary, fatal=True, limits=Limits(min_rate=1))
+    (text,) = texts(summary, fatal=True, limits=Validity(min_rate=1))
     assert text.startswith("only 99.9990 % of")
 
 
@@ -75,7 +80,7 @@ def test_a_late_generator_is_fatal() -> None:
     summary = final_of([request()] * 98 + late, planned=100)
     (text,) = texts(summary, fatal=True)
     assert text == "sessions started late: lag p99 is 150 ms, max_lag_p99 is 100ms"
-    assert texts(summary, fatal=True, limits=Limits(max_lag_p99_ns=200 * MS)) == []
+    assert texts(summary, fatal=True, limits=Validity(max_lag_p99=Duration(200 * MS))) == []
 
 
 def test_the_lag_of_a_session_that_waited_for_a_place_is_not_the_generators() -> None:
@@ -112,19 +117,104 @@ def test_a_run_in_which_everything_failed_is_valid_but_noted() -> None:
 
 def test_a_run_too_short_to_judge_the_generator_is_not_judged() -> None:
     summary = final_of([request()], planned=1)
-    assert texts(summary, fatal=False, generator=Generator(cpu_s=1.5, wall_s=1.5)) == []
+    assert texts(summary, fatal=False, generators=[Generator(cpu_s=1.5, wall_s=1.5)]) == []
 
 
 def test_a_busy_generator_is_noted() -> None:
     summary = final_of([request()], planned=1)
-    assert texts(summary, fatal=False, generator=Generator(cpu_s=8, wall_s=10)) == []
-    (text,) = texts(summary, fatal=False, generator=Generator(cpu_s=9.7, wall_s=10))
+    assert texts(summary, fatal=False, generators=[Generator(cpu_s=8, wall_s=10)]) == []
+    (text,) = texts(summary, fatal=False, generators=[Generator(cpu_s=9.7, wall_s=10)])
     assert text.startswith("the generator kept 0.97 cores busy")
+
+
+def test_a_generator_over_its_limit_of_cpu_is_fatal() -> None:
+    summary, limits = final_of([request()], planned=1), Validity(max_cpu=0.5)
+    worker = Generator(name="worker 1", cpu_s=6, wall_s=10)
+    (text,) = texts(summary, fatal=True, limits=limits, generators=[worker])
+    assert text.startswith("worker 1 kept 0.60 cores busy")
+    assert text.endswith("; max_cpu is 0.5")
+    assert texts(summary, fatal=True, generators=[worker]) == []
+
+
+def test_a_run_too_short_for_its_limit_of_cpu_says_so() -> None:
+    summary, limits = final_of([request()], planned=1), Validity(max_cpu=0.5)
+    short = Generator(cpu_s=1.5, wall_s=1.5)
+    (text,) = texts(summary, fatal=False, limits=limits, generators=[short])
+    assert text == "the run was too short to hold its CPU time against max_cpu (the generator)"
+
+
+def stalled_for(stall_ms: int, run_s: int, name: str = "") -> Generator:
+    """One that was blocked once, as its watch sees it: every 10 ms something is due."""
+    late_ms = list(range(stall_ms, 0, -10))
+    lateness = Histogram()
+    lateness.record(np.array(late_ms + [0] * (100 * run_s - len(late_ms)), np.int64) * MS)
+    return Generator(name=name, lateness=lateness)
+
+
+@pytest.mark.parametrize(
+    ("stall_ms", "run_s", "is_fatal"),
+    [(150, 2, True), (150, 40, True), (150, 60, False), (110, 2, True), (1000, 600, True)],
+)
+def test_a_stall_is_fatal_where_it_takes_a_thousandth_of_the_run(
+    stall_ms: int, run_s: int, is_fatal: bool
+) -> None:
+    generators = [stalled_for(stall_ms, run_s)]
+    (text,) = texts(final_of([request()], planned=1), fatal=is_fatal, generators=generators)
+    assert text.startswith("the event loop stood still: what was due ran up to ")
+    assert "max_stall, which is 100ms" in text
+
+
+def test_a_stall_below_the_limit_is_nothing() -> None:
+    summary = final_of([request()], planned=1)
+    assert find(summary, generators=[stalled_for(90, 1)]) == ()
+    assert find(summary, Validity(max_stall=Duration(S)), [stalled_for(900, 1)]) == ()
+
+
+def test_a_stall_of_a_worker_is_told_with_its_name() -> None:
+    generators = [stalled_for(10, 2), stalled_for(150, 2, "worker 1")]
+    (text,) = texts(final_of([request()], planned=1), fatal=True, generators=generators)
+    assert text.startswith("the event loop of worker 1 stood still: what was due ran up to 150 ms")
+
+
+def test_a_stage_that_held_up_rows_for_too_long_is_fatal() -> None:
+    generator = Generator(held_up_s={"csv": 1.25})
+    summary, limits = final_of([request()], planned=1), Validity(max_held_up=Duration(S))
+    (text,) = texts(summary, fatal=True, limits=limits, generators=[generator])
+    assert text.endswith("rows waited 1.25 s for it; max_held_up is 1s")
+
+
+@pytest.mark.parametrize(("limit", "is_fatal"), [(None, False), (0.02, False), (0.009, True)])
+def test_drops_are_told_and_fatal_over_a_limit(limit: float | None, is_fatal: bool) -> None:
+    rows = [*[request()] * 99, not_started(0, Flag.DROPPED)]
+    limits = Validity(max_dropped=limit)
+    (text,) = texts(final_of(rows, planned=100), fatal=is_fatal, limits=limits)
+    assert text.startswith("1 % of the planned arrivals were dropped (1 of 100)")
+
+
+def test_every_finding_says_what_to_do() -> None:
+    rows = [
+        request(flags=Flag.FIRST | Flag.LAST | Flag.ABORTED, start_ns=150 * MS),
+        request(flags=Flag.FIRST, error=int(ErrorCode.PORTS), status=0),
+        not_started(0, Flag.DROPPED),
+    ]
+    generator = attrs.evolve(stalled_for(150, 2), cpu_s=9, wall_s=5, held_up_s={"csv": 1})
+    found = find(final_of(rows, planned=9), Validity(max_cpu=1), [generator])
+    assert len(found) == 11
+    assert [one.text for one in found if not one.remedy] == []
+    assert not any("\n" in f"{one.text}{one.remedy}" for one in found)
+
+
+def test_the_limit_of_own_errors_is_a_key() -> None:
+    failed = request(flags=Flag.FIRST | Flag.LAST, error=int(ErrorCode.DESCRIPTORS), status=0)
+    summary = final_of([*[request()] * 8, *[failed] * 2], planned=10)
+    (text,) = texts(summary, fatal=True)
+    assert text == "the generator ran out of descriptors: 2 of 10 requests"
+    assert texts(summary, fatal=True, limits=Validity(max_own_errors=0.2)) == []
 
 
 def test_a_stage_that_held_up_rows_is_noted() -> None:
     generator = Generator(held_up_s={"csv": 1.25, "json": 0.0})
-    (text,) = texts(final_of([request()], planned=1), fatal=False, generator=generator)
+    (text,) = texts(final_of([request()], planned=1), fatal=False, generators=[generator])
     assert text == "stage 'csv' could not keep up: rows waited 1.25 s for it"
 
 

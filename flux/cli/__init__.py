@@ -17,10 +17,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("flux.cli.run:run", "Run a pipeline, or a userflux YAML script."),
     "check": ("flux.cli.check:check", "Check pipeline files without running anything."),
     "plan": ("flux.cli.plan:plan", "Show the demand and the arrivals, with no clock or traffic."),
+    "search": ("flux.cli.search:search", "Search the highest load that keeps the thresholds."),
     "results": ("flux.cli.results:results", "List, show, follow, remove and repair past runs."),
     "compare": ("flux.cli.compare:compare", "Compare runs, with confidence intervals and limits."),
     "stages": ("flux.cli.stages:stages", "List the installed stages."),
     "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
+    "convert": ("flux.cli.convert:convert", "Write a run in the format of another tool."),
     "schema": ("flux.cli.schema:schema", "Print the JSON Schema of a file that flux writes."),
     "gateway": ("flux.gateway.command:gateway", "Run the demo gateway, a target to learn with."),
 }

@@ -2,6 +2,7 @@
 
 import datetime
 import gc
+import logging
 import pathlib
 import resource
 import secrets
@@ -17,9 +18,10 @@ from flux.clock import LiveClock
 from flux.console import format_summary
 from flux.demo import open_demo_targets
 from flux.engine import RunResult, Watcher, prepare_stages, run_pipeline
-from flux.errors import ExitCode
+from flux.errors import ExitCode, StorageFailed
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
+from flux.junit import write_junit
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
@@ -44,6 +46,11 @@ LEAD_S = 0.1
     default=pathlib.Path("results"),
     help="Folder for the run folders; ./results if absent.",
 )
+@click.option(
+    "--junit",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="Also write the verdicts as JUnit XML, for CI.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Only warnings and errors on stderr.")
 @click.option("--lines", is_flag=True, help="A line each interval, on a terminal too.")
 @click.option("--no-color", "plain", is_flag=True, help="No colours; as with NO_COLOR set.")
@@ -54,6 +61,7 @@ def run(
     seed: int | None,
     shard: str | None,
     results: pathlib.Path,
+    junit: pathlib.Path | None,
     quiet: bool,
     lines: bool,
     plain: bool,
@@ -62,18 +70,25 @@ def run(
 
     Results go to a new folder results/result_N. Ctrl-C stops arrivals and lets what is in flight
     finish; a second one gives it up. Exit codes: 0 ok, 1 failure, 2 usage, 78 invalid pipeline,
-    96 the run is invalid (the generator could not keep its plan), 108 a guard ended it, 130
-    interrupted twice, or once before the first arrival. SIGTERM and SIGHUP are as good as Ctrl-C.
+    96 the run is invalid (the generator could not keep its plan), 99 a threshold failed, 108 a
+    guard ended it, 130 interrupted twice, or once before the first arrival. SIGTERM and SIGHUP are
+    as good as Ctrl-C.
     """
     pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
     with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
-        return run_loaded(pipeline, results=results, quiet=quiet, screen=screen)
+        code, _ = run_loaded(pipeline, results=results, quiet=quiet, screen=screen, junit=junit)
+    return code
 
 
 def run_loaded(
-    pipeline: Pipeline, *, results: pathlib.Path, quiet: bool, screen: Screen
-) -> ExitCode:
-    """Run a pipeline in a new run folder."""
+    pipeline: Pipeline,
+    *,
+    results: pathlib.Path,
+    quiet: bool,
+    screen: Screen,
+    junit: pathlib.Path | None = None,
+) -> tuple[ExitCode, RunResult]:
+    """Run a pipeline in a new run folder; write the verdicts to `junit`, if given, as well."""
     seed = pipeline.settings.seed
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
     document = session_document(pipeline, seed)
@@ -117,12 +132,15 @@ def run_loaded(
             raise
         screen.settle()
         code = exit_code(result)
+        if junit is not None:
+            code = _write_junit(junit, result, planned, code)
+        _log_verdicts(result, log)
         log.info("run %s ended with exit code %d (%s)", pipeline.name, code, code.name.lower())
         if result.summary is not None and not (quiet and code is ExitCode.OK):
             screen.write(format_summary(result.summary, planned, has_failed=bool(result.failures)))
         for failure in result.failures:
             screen.write(f"error: {failure}\n")
-    return code
+    return code, result
 
 
 async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> RunResult:
@@ -147,6 +165,30 @@ async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> Run
         )
 
 
+def _write_junit(path: pathlib.Path, result: RunResult, run: Run, code: ExitCode) -> ExitCode:
+    """Write the report; if it cannot be, that is one more failure of the run."""
+    try:
+        write_junit(path, result.summary, run, code, [one.message for one in result.failures])
+    except StorageFailed as failure:
+        result.failures.append(failure)
+        return ExitCode.FAILURE
+    return code
+
+
+def _log_verdicts(result: RunResult, log: logging.Logger) -> None:
+    for verdict in result.summary.verdicts if result.summary else ():
+        level = logging.INFO if verdict.judgement == "passed" else logging.WARNING
+        reason = f" ({verdict.reason})" if verdict.reason else ""
+        log.log(
+            level,
+            "threshold %s: %s: %s%s",
+            verdict.judgement,
+            verdict.title,
+            verdict.observed_text,
+            reason,
+        )
+
+
 def exit_code(result: RunResult) -> ExitCode:
     """The verdict, the gravest first.
 
@@ -162,6 +204,8 @@ def exit_code(result: RunResult) -> ExitCode:
         return ending
     if result.summary is None or not result.summary.is_valid:
         return ExitCode.INVALID_RUN
+    if any(verdict.judgement == "failed" for verdict in result.summary.verdicts):
+        return ExitCode.THRESHOLDS_FAILED
     return ending
 
 

@@ -7,8 +7,10 @@ go on for the drain time; then, or at a second interrupt, what is still in fligh
 aborted. Nothing is ever cancelled silently: every arrival ends in a row.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from itertools import chain
 from typing import Any, Protocol
 
 import attrs
@@ -89,7 +91,7 @@ class _Driver:
         async with trio.open_nursery() as sessions:
             sessions.start_soon(self._abort_when_told, sessions.cancel_scope)
             try:
-                async with cancelled_by(self._control.stopping):
+                async with self._work.starting():
                     await self._dispatch(sessions)
                 await self._cancel_rest()
             except* trio.Cancelled:
@@ -97,9 +99,9 @@ class _Driver:
                 with trio.CancelScope(shield=True):
                     await self._cancel_rest()
                 raise
-            sessions.cancel_scope.deadline = (
-                trio.current_time() + self._work.context.run.drain_ns / 1e9
-            )
+            now_ns = self._clock.now_ns()
+            left_s = max(0, self._work.drained_ns(now_ns) - now_ns) / 1e9
+            sessions.cancel_scope.deadline = trio.current_time() + left_s
             if self._running:
                 self._idle = trio.Event()
                 await self._idle.wait()
@@ -168,10 +170,10 @@ class _Driver:
                 result = self._judge(action, row)
                 action = session.send(result)
                 self._record(row, action)
-        except trio.Cancelled:
-            self._record_aborted(row)
-            raise
         finally:
+            # Not only where Cancelled is raised: libraries raise it in groups as well.
+            if not isinstance(action, End):
+                self._record_aborted(row)
             session.close()
         return over_ns
 
@@ -204,6 +206,7 @@ class _Driver:
         row.end_ns = self._clock.now_ns()
         if not row.in_flight:  # it was pausing: there is no request to tell of
             row.step, row.start_ns, row.exchange = -1, row.end_ns, Exchange()
+            row.due_ns = min(row.due_ns, row.end_ns)
         row.exchange.error = ErrorCode.ABORTED
         row.flags |= Flag.ABORTED | Flag.LAST
         row.write(self._work, 0)
@@ -216,6 +219,7 @@ class _OpenDriver(_Driver):
         super().__init__(work, open_exchanger)
         self._places = trio.Semaphore(work.limits.max_in_flight)
         self._pending: Iterator[tuple[int, int]] = iter(())
+        self._blocked_ns = -1
 
     async def _dispatch(self, sessions: trio.Nursery) -> None:
         async for batch in self._work.inbox:
@@ -225,7 +229,7 @@ class _OpenDriver(_Driver):
                     await self._clock.wait_until(due_ns)
                     flags = await self._admit(due_ns)
                 except trio.Cancelled:
-                    self._not_started(seq, seq, due_ns, Flag.CANCELLED)
+                    self._pending = chain([(seq, due_ns)], self._pending)
                     raise
                 if flags is None:
                     self._not_started(seq, seq, due_ns, Flag.DROPPED)
@@ -252,13 +256,15 @@ class _OpenDriver(_Driver):
         except trio.WouldBlock:
             if limits.on_late == "drop":
                 return None
-            if deadline_ns is None:
+            patience_s = math.inf
+            if deadline_ns is not None:
+                patience_s = max(0, deadline_ns - self._clock.now_ns()) / 1e9
+            with trio.move_on_after(patience_s) as patience:
                 await self._places.acquire()
-                return Flag.HELD
-            with trio.move_on_after(max(0, deadline_ns - self._clock.now_ns()) / 1e9) as patience:
-                await self._places.acquire()
+            self._blocked_ns = self._clock.now_ns()
             return None if patience.cancelled_caught else Flag.HELD
-        return Flag(0)
+        # Whatever was due while there was no place has waited for one, if only behind others.
+        return Flag.HELD if due_ns <= self._blocked_ns else Flag(0)
 
     async def _session(self, seq: int, target: int, due_ns: int, flags: Flag) -> None:
         has_begun = False
@@ -267,19 +273,18 @@ class _OpenDriver(_Driver):
                 has_begun = True
                 session = self._work.flow.session(seq, seq)
                 await self._run_session(session, seq, seq, target, due_ns, flags, exchanger)
-        except trio.Cancelled:
+        finally:
             if not has_begun:
                 self._not_started(seq, seq, due_ns, Flag.CANCELLED)
-            raise
-        finally:
             self._places.release()
 
     async def _cancel_rest(self) -> None:
+        flag = self._work.never_started
         for seq, due_ns in self._pending:
-            self._not_started(seq, seq, due_ns, Flag.CANCELLED)
+            self._not_started(seq, seq, due_ns, flag)
         async for batch in self._work.inbox:
             for seq, due_ns in _each_arrival(batch):
-                self._not_started(seq, seq, due_ns, Flag.CANCELLED)
+                self._not_started(seq, seq, due_ns, flag)
 
 
 class _ClosedDriver(_Driver):

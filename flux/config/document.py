@@ -15,6 +15,9 @@ from flux.config.interpolate import interpolate
 from flux.config.locate import Path, locate
 from flux.config.problems import InvalidPipeline, Problem, Source, did_you_mean
 
+TABLES_AT_THE_TOP = ("validity", "threshold")
+"""Keys at the top, besides `stage`, that hold tables; `--set` reaches into them by name."""
+
 MAX_BYTES = 16 << 20
 """No pipeline file is as large; a data file given by mistake is not read to its end."""
 

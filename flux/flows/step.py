@@ -126,6 +126,8 @@ class Step:
     """Pause before the next step: a duration, or { min, max } for a uniform one."""
     capture: Mapping[str, Capture] = attrs.field(factory=dict)
     """Values to keep of the response, which later steps use as {{name}}."""
+    tags: Mapping[str, str] = attrs.field(factory=dict)
+    """Names and values that thresholds pick steps by: { kind = "api" }; they are not sent."""
 
     @property
     def method(self) -> str:
@@ -184,6 +186,7 @@ class Step:
         yield from self._check_headers()
         yield from self._check_body()
         yield from self._check_captures()
+        yield from self._check_tags()
         for path, text in self.texts():
             try:
                 self._check_template(path, parse(text))
@@ -228,6 +231,12 @@ class Step:
         for name in self.capture:
             if violation := name_violation(name):
                 yield at(("capture", name), violation)
+
+    def _check_tags(self) -> Iterator[Exception]:
+        for name, value in self.tags.items():
+            if not name or "=" in name or not f"{name}{value}".isprintable():
+                rule = "must be one line of printable text, and its name not empty and without ="
+                yield at(("tags", name), Violation(rule))
 
     def _check_template(self, path: Path, template: Template) -> None:
         whole = path[0] == "json" and len(template) == 1

@@ -15,6 +15,7 @@ Source: HdrHistogram's AbstractHistogram.encodeIntoCompressedByteBuffer and ZigZ
 
 import base64
 import binascii
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ _INNER = struct.Struct(">IIIIQQd")
 _OUTER_COOKIE = 0x1C849314
 _INNER_COOKIE = 0x1C849313
 _LONGEST = 9  # bytes of one number
+_MOST_COUNTS = 1 << 22  # of any recorder: five digits over the whole range of 63 bits
 _LONGEST_INNER = _INNER.size + _LONGEST * layout.COUNTS_LENGTH
 
 
@@ -95,18 +97,91 @@ def decode_inner(inner: bytes) -> Histogram:
     Raises:
         FluxError: it is malformed, or its layout is not 1 µs with 3 digits.
     """
+    digits, lowest, packed = _parts_of(inner)
+    # The highest value only says how many counters there are; every index means the same.
+    if (digits, lowest) != (layout.SIGNIFICANT_DIGITS, layout.LOWEST_US):
+        raise FluxError(
+            f"encoded histogram must have 3 digits and lowest value 1, got {digits} and {lowest}"
+        )
+    return Histogram.from_counts(_counts_in(packed, layout.COUNTS_LENGTH))
+
+
+def decode_scaled(text: str, unit_ns: int) -> Histogram:
+    """The histogram in a text of any HDR recorder, in flux's layout.
+
+    Where the recorder's layout is another, a bucket's values are counted where its middle is.
+
+    Args:
+        text: V2 compressed base64, of 1 to 5 digits and any range.
+        unit_ns: what a value of 1 is, nanoseconds.
+
+    Raises:
+        FluxError: the text is not such a histogram.
+    """
+    inner = inflate(text)
+    digits, lowest, packed = _parts_of(inner)
+    if (digits, lowest, unit_ns) == (layout.SIGNIFICANT_DIGITS, layout.LOWEST_US, 1000):
+        return decode_inner(inner)
+    counts = _counts_in(packed, _MOST_COUNTS)
+    indexes = np.flatnonzero(counts)
+    middles_ns = _middles(indexes, digits, lowest) * unit_ns
+    inside_ns = np.minimum(middles_ns, float(layout.HIGHEST_NS)).astype(np.int64)
+    scaled = np.zeros(layout.COUNTS_LENGTH, np.int64)
+    np.add.at(scaled, layout.indexes_of(inside_ns), counts[indexes])
+    return Histogram.from_counts(scaled)
+
+
+def highest_value(text: str) -> int:
+    """The largest value that the last bucket in a text holds, in the recorder's own unit.
+
+    Raises:
+        FluxError: the text is not such a histogram.
+    """
+    digits, lowest, packed = _parts_of(inflate(text))
+    filled = np.flatnonzero(_counts_in(packed, _MOST_COUNTS))
+    if not filled.size:
+        return 0
+    last = filled[-1:]
+    return round(2 * float(_middles(last, digits, lowest)[0] - _lows(last, digits, lowest)[0])) + (
+        int(_lows(last, digits, lowest)[0])
+    )
+
+
+def _middles(indexes: npt.NDArray[np.int64], digits: int, lowest: int) -> npt.NDArray[np.float64]:
+    """The middle of the whole numbers that each counter of such a recorder holds."""
+    _, width_log2 = _places(indexes, digits, lowest)
+    middles: npt.NDArray[np.float64] = _lows(indexes, digits, lowest) + (2.0**width_log2 - 1) / 2
+    return middles
+
+
+def _lows(indexes: npt.NDArray[np.int64], digits: int, lowest: int) -> npt.NDArray[np.float64]:
+    sub, width_log2 = _places(indexes, digits, lowest)
+    return sub * 2.0**width_log2
+
+
+def _places(
+    indexes: npt.NDArray[np.int64], digits: int, lowest: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Of each counter, how many steps from 0 it is, and the logarithm of a step; see `layout`."""
+    half_log2 = math.ceil(math.log2(2 * 10**digits)) - 1
+    doublings = np.maximum((indexes >> half_log2) - 1, 0)
+    sub = indexes - (doublings << half_log2)
+    return sub, doublings + int(math.log2(lowest))
+
+
+def _parts_of(inner: bytes) -> tuple[int, int, bytes]:
+    """Digits, lowest value and packed counts."""
     if len(inner) < _INNER.size:
         raise FluxError(f"encoded histogram must have {_INNER.size} bytes, got {len(inner)}")
     cookie, length, offset, digits, lowest, _, _ = _INNER.unpack_from(inner)
     if cookie != _INNER_COOKIE:
         raise FluxError(f"encoded histogram must have cookie {_INNER_COOKIE:#x}, got {cookie:#x}")
-    # The highest value only says how many counters there are; every index means the same.
-    if (offset, digits, lowest) != (0, layout.SIGNIFICANT_DIGITS, layout.LOWEST_US):
+    if offset != 0 or not 0 <= digits <= 5 or lowest < 1:
         raise FluxError(
-            "encoded histogram must have offset 0, 3 digits and lowest value 1, "
+            "encoded histogram must have offset 0, up to 5 digits and a lowest value from 1, "
             f"got {offset}, {digits} and {lowest}"
         )
-    return Histogram.from_counts(_counts_in(inner[_INNER.size : _INNER.size + length]))
+    return digits, lowest, inner[_INNER.size : _INNER.size + length]
 
 
 def _with_runs(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -138,16 +213,16 @@ def _pack(numbers: npt.NDArray[np.int64]) -> bytes:
     return packed[written].tobytes()
 
 
-def _counts_in(packed: bytes) -> npt.NDArray[np.int64]:
+def _counts_in(packed: bytes, most: int) -> npt.NDArray[np.int64]:
     counts: list[int] = []
     for number in _unpack(packed):
         if number < 0:
             # Bounded, so that a damaged run length cannot ask for all memory.
-            counts.extend([0] * min(-number, layout.COUNTS_LENGTH + 1))
+            counts.extend([0] * min(-number, most + 1))
         else:
             counts.append(number)
-        if len(counts) > layout.COUNTS_LENGTH:
-            raise FluxError(f"encoded histogram must have at most {layout.COUNTS_LENGTH} counts")
+        if len(counts) > most:
+            raise FluxError(f"encoded histogram must have at most {most} counts")
     return np.array(counts, dtype=np.int64)
 
 

@@ -5,13 +5,14 @@
 Source: HdrHistogram's HistogramLogWriter and HistogramLogReader, log format 1.3.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import attrs
 
 from flux.errors import FluxError
-from flux.histogram.codec import decode, encode
+from flux.histogram.codec import decode_scaled, encode, highest_value
 from flux.histogram.recorder import Histogram
 
 _LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
@@ -30,6 +31,8 @@ class LogInterval:
     """How long it was, seconds."""
     max_ms: float
     """The largest value, as written, milliseconds."""
+    unit_ns: int
+    """What the recorder's values are, nanoseconds: 1000 in flux's own logs."""
     histogram: Histogram
     """The values."""
 
@@ -91,5 +94,17 @@ def _interval(text: str) -> LogInterval:
     tag = fields.pop(0).removeprefix("Tag=") if text.startswith("Tag=") else None
     if len(fields) != 4:
         raise FluxError(f"an interval must have 4 fields, got {len(fields)}")
-    start_s, length_s, max_ms, encoded = fields
-    return LogInterval(tag, float(start_s), float(length_s), float(max_ms), decode(encoded))
+    start_s, length_s, max_ms = map(float, fields[:3])
+    unit_ns = _unit_ns(fields[3], max_ms)
+    histogram = decode_scaled(fields[3], unit_ns)
+    return LogInterval(tag, start_s, length_s, max_ms, unit_ns, histogram)
+
+
+def _unit_ns(encoded: str, max_ms: float) -> int:
+    """The unit in which the largest value is about as long as the line says in milliseconds."""
+    highest = highest_value(encoded)
+    if not highest or max_ms <= 0:
+        return 1000
+    return min(
+        (1, 1000, 10**6), key=lambda unit_ns: abs(math.log(highest * unit_ns / max_ms / 1e6))
+    )

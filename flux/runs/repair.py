@@ -29,7 +29,7 @@ from flux.schemas import ROSTER, Rows
 from flux.stage import Run, Shard
 from flux.stages.collect import Collect
 from flux.summary import Finding, Summary
-from flux.validity import Limits, find
+from flux.validity import find
 
 INTERVALS_AT_ONCE = 8
 """Rows that ended in so many intervals are counted before the oldest are closed."""
@@ -132,8 +132,7 @@ def _document(
 
 
 def _findings(summary: Summary, file: RowFile, pipeline: Pipeline | None) -> tuple[Finding, ...]:
-    collector = _collector(pipeline)
-    limits = Limits(max_lag_p99_ns=collector.max_lag_p99, min_rate=collector.min_rate)
+    limits = pipeline.settings.validity if pipeline else None
     # Sessions that were under way have no last row: that the laws do not hold is no news.
     found = find(attrs.evolve(summary, sessions=Ledger()), limits)
     told = Finding(

@@ -9,6 +9,6 @@ The view is drawn by a process of its own: drawing takes milliseconds, which wou
 they were spent in the process that makes it.
 """
 
-from flux.screen.screen import Screen, open_screen
+from flux.screen.screen import Screen, Silence, open_screen
 
-__all__ = ["Screen", "open_screen"]
+__all__ = ["Screen", "Silence", "open_screen"]

@@ -115,6 +115,23 @@ class Lines:
         """There is nothing to end."""
 
 
+class Silence:
+    """Nothing at all: whoever runs several runs has something else to show."""
+
+    def write(self, text: str) -> None:
+        """Ignore it; the log has what matters."""
+
+    def flush(self) -> None:
+        """There is nothing to keep back."""
+
+    def observer(self, run: Run) -> Callable[[Summary], None]:
+        """One who looks away."""
+        return lambda _: None
+
+    def settle(self) -> None:
+        """There is nothing to end."""
+
+
 class Window:
     """A live view, drawn by a process of its own; lines, should that process end."""
 

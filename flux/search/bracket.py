@@ -84,13 +84,13 @@ Search = Generator[float, Verdict, Answer]
 
 
 def search(scope: Scope) -> Search:
-    """Search for the highest rate that passes."""
+    """Search for the highest rate that passes; thrown a KeyboardInterrupt, say what is known."""
     state = _State(scope)
     try:
         yield from _probe(state)
         while (rate := state.next_rate()) is not None:
             yield from _settle(state, rate)
-    except _OutOfTries:
+    except (_OutOfTries, KeyboardInterrupt):
         return state.answer(is_confirmed=False)
     return state.answer(is_confirmed=True)
 

@@ -1,21 +1,18 @@
-"""`collect`: turns outcomes into counts, histograms and the verdict on the run's validity."""
+"""`collect`: turns outcomes into counts and histograms, each interval and at the end."""
 
-import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import attrs
 import trio
 
 from flux.collection import Collection
 from flux.config.problems import Violation
-from flux.config.rules import between
 from flux.schemas import OUTCOME, SUMMARY, Schema
 from flux.stage import Context, Inbox, Outbox
 from flux.summary import Summary
 from flux.units import Duration
-from flux.validity import Generator, Limits, find
 
 GRACE_NS = 250_000_000
 """How long after its end an interval is closed: clients hold a row for 100 ms at the most."""
@@ -31,19 +28,15 @@ class Collect:
     """Counts outcomes and records latencies per step, each interval and over the whole run.
 
     A pipeline has one after its executors, whether or not it is written down. It sends a summary
-    each interval, and at the end one of the whole run, which says whether the run was valid.
+    each interval, and at the end one of the whole run.
     """
 
     accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
     emits: ClassVar[Schema] = SUMMARY
-    sample: ClassVar[str] = '[[stage]]\nuse = "collect"\ninterval = "1s"\nmax_lag_p99 = "100ms"\n'
+    sample: ClassVar[str] = '[[stage]]\nuse = "collect"\ninterval = "1s"\n'
 
     interval: Duration = Duration.parse("1s")
     """How often a summary is sent, and how long a row of the series is; at least 100ms."""
-    max_lag_p99: Duration = Duration.parse("100ms")
-    """The run is invalid if the generator's own lag is longer than this at the 99th percentile."""
-    min_rate: Annotated[float, between(0, 1)] = 0.99
-    """The run is invalid if a smaller share of the planned arrivals was started."""
 
     def check(self) -> Iterator[Violation]:
         """Rules about single fields that need words."""
@@ -60,7 +53,6 @@ class Collect:
             has_users=context.has_users,
         )
         ready: deque[Summary] = deque()
-        began_s, cpu_s = time.perf_counter(), time.process_time()
         async with trio.open_nursery() as ticking:
             if context.run.clock.is_live:
                 ticking.start_soon(self._tick, context, collection, ready, outbox)
@@ -75,17 +67,7 @@ class Collect:
         opened = context.run.open_sessions()
         ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
         await _send_all(ready, outbox)
-        generator = Generator()
-        if context.run.clock.is_live:
-            cpu_s = time.process_time() - cpu_s
-            # A virtual clock may be far ahead of the real one.
-            wall_s = max(time.perf_counter() - began_s, final.duration_s)
-            generator = Generator(cpu_s=cpu_s, wall_s=wall_s)
-        limits = Limits(max_lag_p99_ns=self.max_lag_p99, min_rate=self.min_rate)
-        findings = (*context.run.findings(), *find(final, limits, generator))
-        in_order = sorted(findings, key=lambda finding: not finding.is_fatal)
-        marks = tuple(sorted(context.run.marks, key=lambda mark: mark.time_ns))
-        await outbox.send(attrs.evolve(final, findings=tuple(in_order), marks=marks))
+        await outbox.send(context.run.conclude(final))
 
     async def _tick(
         self, context: Context, collection: Collection, ready: deque[Summary], outbox: Outbox

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
+from flux.arrivals import end_of_source_ns
 from flux.clients.health import Health, Probe, Standing
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.probing import Prober, Route, Watch, probe_all, status_of
@@ -184,6 +185,11 @@ expect = { status = 200 }
         return tuple(step.title for step in self.steps)
 
     @property
+    def step_tags(self) -> tuple[Mapping[str, str], ...]:
+        """Tags of the flow's steps."""
+        return tuple(step.tags for step in self.steps)
+
+    @property
     def requests(self) -> tuple[tuple[str, str], ...]:
         """Method and path of each step, placeholders unfilled."""
         return tuple((step.method, step.path) for step in self.steps)
@@ -302,6 +308,7 @@ expect = { status = 200 }
             log=OutcomeLog(outbox),
             habits=context.habits,
             choice=choice if has_choice else None,
+            ends_ns=end_of_source_ns(context) if context.given is ARRIVAL else None,
         )
         async with self._watching(context, choice):
             if self._is_httpx():

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 import attrs
 
+from flux.arrivals import end_of_source_ns
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.tasks import Exchange, Exchanger, drive
 from flux.clients.work import Limits, OnLate, Work
@@ -82,6 +83,7 @@ class Null:
             limits=Limits(self.max_in_flight, self.on_late, self.max_lag),
             log=OutcomeLog(outbox),
             habits=context.habits,
+            ends_ns=end_of_source_ns(context) if context.given is ARRIVAL else None,
         )
         model = _Model(self, context.run.clock, context.run.seed)
 

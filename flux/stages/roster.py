@@ -1,12 +1,10 @@
 """`roster`: realises the wanted number of users as users that join and leave."""
 
-from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
-from flux.habits import Habits
 from flux.population import Population
 from flux.release import release
 from flux.schemas import NOBODY, ROSTER, USERS, Rows, Schema
@@ -31,7 +29,7 @@ class Roster:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Release changes until the demand ends or the run is stopped."""
         population = Population(context.run.shard)
-        last_join_ns = _last_join_ns(context.upstream)
+        last_join_ns = _last_join_ns(context)
         async with aclosing(release(context.run, inbox)) as released:
             async for users in released:
                 changes = population.changes(users)
@@ -45,11 +43,11 @@ class Roster:
             await outbox.send(leaving)
 
 
-def _last_join_ns(upstream: Sequence[Any]) -> int | None:
+def _last_join_ns(context: Context) -> int | None:
     """After when nobody joins, if that matters and the source and its shapers can tell."""
-    source, *shapers = upstream
-    habits: Habits | None = getattr(source, "habits", None)
-    if habits is None or habits.iterations is None:
+    shapers = context.upstream[1:]
+    is_bounded = context.habits is not None and context.habits.iterations is not None
+    if not is_bounded or any(phase.stages for phase in context.phases):
         return None
     rises = [getattr(shaper, "rises_until_ns", None) for shaper in shapers]
     known = [time_ns for time_ns in rises if time_ns is not None]

@@ -169,7 +169,7 @@ def work_of(pipeline: Pipeline, executor: Node, index: int, count: int) -> Work:
     document = attrs.evolve(pipeline.document, values={}, origins={})
     parts = Parts.of(pipeline)
     return Work(
-        attrs.evolve(pipeline, nodes=tuple(nodes), document=document),
+        attrs.evolve(pipeline, nodes=tuple(nodes), document=document, thresholds=()),
         parts.first_steps[executor.name],
         parts.first_targets[executor.name],
     )

@@ -4,8 +4,6 @@ It sends what its workers send, and keeps the laws of conservation where one of 
 arrival of its share becomes a row, and the run has a finding that names it.
 """
 
-import logging
-import time
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,11 +12,11 @@ import trio
 
 from flux.columns import AGAIN, FIRST, NOT_STARTED
 from flux.errors import FluxError
+from flux.generator import Generator
 from flux.graph import Pipeline
 from flux.schemas import OUTCOME, ROSTER, Rows, Schema
 from flux.stage import Context, Outbox
 from flux.summary import Finding
-from flux.validity import BUSY_CORE
 from flux.workers.books import Books
 from flux.workers.job import Order, shard_of
 from flux.workers.keys import OnWorkerLoss
@@ -89,8 +87,8 @@ class _Member:
     users: Books
     """Users who arrived and were heard of, by their number."""
     planned: int | None = None
-    cpu_s: float | None = None
-    """The CPU time that it took, once it has ended well."""
+    generator: Generator | None = None
+    """What it knows of itself, once it has ended well."""
     fate: str = ""
     """How it died, if it did."""
     died_ns: int = 0
@@ -121,7 +119,6 @@ class _PoolRun:
 
     async def run(self) -> None:
         """Let the workers begin, pass on what goes to and fro, and settle what is left."""
-        began_s = time.perf_counter()
         async with trio.open_nursery() as steering:
             for member in self._members:
                 order = Order.of(self._run, member.share.shard, self._steering.changes[0])
@@ -134,9 +131,10 @@ class _PoolRun:
                     listening.start_soon(self._listen, member)
             steering.cancel_scope.cancel()
         for member in self._members:
+            if member.generator is not None:
+                self._context.report_generator(member.generator)
             if member.fate:
                 await self._settle(member)
-        self._look_for_busy_workers(time.perf_counter() - began_s)
         if self._failures:
             raise self._failures[0]
 
@@ -174,7 +172,8 @@ class _PoolRun:
                         self._note_rows(member, rows := frame.rows)
                         await self._outbox.send(rows)
                 case Kind.END:
-                    member.cpu_s = frame.value
+                    name = f"worker {member.worker.number}"
+                    member.generator = attrs.evolve(frame.value, name=name)
                     return
                 case _:
                     self._take_word(member, frame)
@@ -261,27 +260,17 @@ class _PoolRun:
             what = f"{lost} arrivals of its share were lost"
         if len(cut):
             what += f" and {len(cut)} sessions cut"
-        self._report(f"{_fate(member)}: {what}", is_fatal=True)
+        self._report_fatal(f"{_fate(member)}: {what}")
 
     def _lost(self, member: _Member, arrivals: Rows) -> Rows:
         if self._has_users:
             return lost_users(arrivals, member.books, member.users, member.died_ns)
         return lost_rows(arrivals, member.books, member.died_ns)
 
-    def _look_for_busy_workers(self, wall_s: float) -> None:
-        for member in self._members:
-            cores = (member.cpu_s or 0.0) / wall_s if wall_s > 0 else 0.0
-            if cores > BUSY_CORE:
-                self._report(
-                    f"worker {member.worker.number} kept {cores:.2f} cores busy: "
-                    "it may have slowed itself down",
-                    is_fatal=False,
-                )
-
-    def _report(self, text: str, *, is_fatal: bool) -> None:
-        level = logging.ERROR if is_fatal else logging.WARNING
-        self._run.log.log(level, "%s", text)
-        self._context.report_finding(Finding(text, is_fatal))
+    def _report_fatal(self, text: str) -> None:
+        self._run.log.error("%s", text)
+        remedy = "find out what ended it: its last words are in the log, a lack of memory in dmesg"
+        self._context.report_finding(Finding(text, is_fatal=True, remedy=remedy))
 
 
 def _fate(member: _Member) -> str:

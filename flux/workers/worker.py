@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import socket
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -69,7 +68,6 @@ async def _work(link: Link) -> None:
 
 
 async def _run(link: Link, work: Work, order: Order, prepared: Mapping[str, Any]) -> None:
-    cpu_s = time.process_time()
     control, lines, news = SteeredControl(), _Lines(), _News()
     control.add(order.change)
     run = Run(
@@ -94,7 +92,7 @@ async def _run(link: Link, work: Work, order: Order, prepared: Mapping[str, Any]
         nursery.cancel_scope.cancel()
     await lines.send(link)
     await news.send_marks(link, run)
-    await _tell_end(link, result, time.process_time() - cpu_s)
+    await _tell_end(link, result)
 
 
 def _with_report(pipeline: Pipeline, report: "Report") -> Pipeline:
@@ -135,10 +133,10 @@ async def _tell_failure(link: Link, error: Exception) -> None:
         await link.send(Kind.FAILED, (f"{type(error).__name__}: {error}", None))
 
 
-async def _tell_end(link: Link, result: RunResult, cpu_s: float) -> None:
+async def _tell_end(link: Link, result: RunResult) -> None:
     for failure in result.failures:
         await _tell_failure(link, failure)
-    await link.send(Kind.END, cpu_s)
+    await link.send(Kind.END, result.generator)
 
 
 class _Lines(logging.Handler):

@@ -133,7 +133,7 @@ def _rates(write: Callable[[Rows], object], size: int) -> str:
 async def _in_loop(form: RowFormat, inbox: Inbox) -> None:
     with open(os.devnull, "wb") as file:  # noqa: ASYNC230  # never blocks
 
-        async def write(text: bytearray) -> None:
+        async def write(text: bytes | bytearray) -> None:
             await trio.to_thread.run_sync(os.write, file.fileno(), text)
 
         await write_rows(inbox, form, write)

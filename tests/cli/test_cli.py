@@ -348,8 +348,7 @@ def test_the_schema_is_one(flux: Flux) -> None:
 def test_a_run_says_nothing_on_stdout_and_keeps_to_its_schema(
     flux: Flux, file: pathlib.Path
 ) -> None:
-    limits = 'use = "collect"\nmax_lag_p99 = "1m"\n\n[[stage]]\nuse = "json"'
-    file.write_text(TEXT.replace('use = "json"', limits))
+    file.write_text(f'{TEXT}\n[validity]\nmax_lag_p99 = "1m"\nmax_stall = "1m"\n')
     said = flux("run", file, "--duration", "300ms", "--set", "ramp.up=100ms", "--results", "out")
     assert (said.code, said.out) == (ExitCode.OK, ""), said.err
     result: dict[str, Any] = json.loads(pathlib.Path("out/result_1/result.json").read_text())

@@ -7,9 +7,14 @@ from flux.control import Ending
 from flux.engine import RunResult
 from flux.errors import ExitCode, FluxError
 from flux.summary import Finding, Summary
+from flux.thresholds import judge
+from tests.outcomes import final_of
+from tests.thresholds.making import threshold
 
 VALID = Summary(0, 1, True, ())
 INVALID = Summary(0, 1, True, (), findings=(Finding("lag", is_fatal=True),))
+FAILED = Summary(0, 1, True, (), verdicts=judge([threshold("max < 1s")], final_of([])))
+UNJUDGED = Summary(0, 1, True, (), findings=INVALID.findings, verdicts=FAILED.verdicts)
 GUARD = Ending("budget", ExitCode.GUARD)
 MISSED = Ending("p(95)", ExitCode.THRESHOLDS_FAILED)
 
@@ -20,6 +25,10 @@ MISSED = Ending("p(95)", ExitCode.THRESHOLDS_FAILED)
         (RunResult(VALID), ExitCode.OK),
         (RunResult(VALID, ending=MISSED), ExitCode.THRESHOLDS_FAILED),
         (RunResult(INVALID, ending=MISSED), ExitCode.INVALID_RUN),
+        (RunResult(FAILED), ExitCode.THRESHOLDS_FAILED),
+        (RunResult(UNJUDGED), ExitCode.INVALID_RUN),
+        (RunResult(FAILED, ending=GUARD), ExitCode.GUARD),
+        (RunResult(FAILED, [FluxError("x")]), ExitCode.FAILURE),
         (RunResult(None), ExitCode.INVALID_RUN),
         (RunResult(INVALID, ending=GUARD), ExitCode.GUARD),
         (RunResult(VALID, ending=GUARD, was_aborted=True), ExitCode.INTERRUPTED),

@@ -1,7 +1,7 @@
 """How the driver of one task per session writes its rows, with a target of the test's own."""
 
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ from flux.flows.actions import (
     Session,
     Text,
 )
-from flux.schemas import ARRIVAL, OUTCOME, ErrorCode, Rows, Schema
+from flux.schemas import ARRIVAL, OUTCOME, ErrorCode, Flag, Rows, Schema
 from flux.stage import Context, Inbox, Outbox
 from tests.test_engine import pipeline_of, run_virtually
 
@@ -33,6 +33,7 @@ MS = 1_000_000
 
 TEXT = """
     duration = "100ms"
+    drain = "500ms"
     [[stage]]
     use = "constant"
     rate = "10/s"
@@ -78,12 +79,21 @@ class Late:
 
 
 @attrs.frozen
-class LateExecutor:
-    """An executor over it."""
+class Connecting:
+    """A way to a target that never accepts, with a nursery as trio has one in `open_tcp_stream`."""
+
+    async def exchange(self, send: Send, exchange: Exchange) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+
+
+@attrs.frozen
+class Executor:
+    """An executor over a way to a target, which is made when the clock is known."""
 
     accepts: ClassVar[tuple[Schema, ...]] = (ARRIVAL,)
     emits: ClassVar[Schema] = OUTCOME
-    error: ErrorCode
+    make_exchanger: Callable[[Clock], Exchanger]
 
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         flow, log = Flow((PLAN,), session), OutcomeLog(outbox)
@@ -91,15 +101,21 @@ class LateExecutor:
 
         @asynccontextmanager
         async def open_exchanger() -> AsyncIterator[Exchanger]:
-            yield Late(context.run.clock, self.error)
+            yield self.make_exchanger(context.run.clock)
 
         await drive(work, open_exchanger)
 
 
-def rows_of(error: ErrorCode, tmp_path: pathlib.Path) -> Rows:
-    pipeline = pipeline_of(TEXT, tmp_path).with_stage("null", LateExecutor(error))
-    _, rows = run_virtually(pipeline)
+def run_over(make_exchanger: Callable[[Clock], Exchanger], tmp_path: pathlib.Path) -> Rows:
+    pipeline = pipeline_of(TEXT, tmp_path).with_stage("null", Executor(make_exchanger))
+    result, rows = run_virtually(pipeline)
+    assert result.summary is not None
+    assert result.summary.sessions.check() == []
     return np.sort(rows, order="start_ns")
+
+
+def rows_of(error: ErrorCode, tmp_path: pathlib.Path) -> Rows:
+    return run_over(lambda clock: Late(clock, error), tmp_path)
 
 
 def test_a_response_ends_when_it_was_complete_not_when_its_task_had_a_turn(
@@ -123,3 +139,10 @@ def test_what_follows_is_due_from_the_end_of_what_came_before(tmp_path: pathlib.
 def test_a_request_that_failed_ends_when_its_failure_is_known(tmp_path: pathlib.Path) -> None:
     rows = rows_of(ErrorCode.DECODE, tmp_path)
     assert ((rows["end_ns"] - rows["start_ns"]) / MS).tolist() == pytest.approx([40, 40, 40])
+
+
+def test_a_session_that_is_cut_while_connecting_has_its_row(tmp_path: pathlib.Path) -> None:
+    (row,) = run_over(lambda _: Connecting(), tmp_path)
+    assert row["error"] == ErrorCode.ABORTED
+    assert row["flags"] & Flag.FIRST
+    assert row["flags"] & Flag.LAST

@@ -107,7 +107,7 @@ def _executor(draw: random.Random, client: str, with_workers: bool) -> str:
         lines.append(f"max_in_flight = {draw.choice((1, 2, 5, 50))}")
         lines.append(f'on_late = "{draw.choice(("queue", "drop"))}"')
     if draw.random() < 0.4:
-        lines.append(f'max_lag = "{draw.choice((0, 20, 100))}ms"')
+        lines.append(f'max_lag = "{draw.choice((5, 20, 100))}ms"')
     if client == "null":
         lines.append(f'service = "{draw.choice((0, 5, 100, 2000))}ms"')
         lines.append(f"failures = {draw.choice((0, 0.3, 1.0))}")

@@ -6,6 +6,7 @@ It prints the port it listens on, and then answers, by path:
     /bye      200, and closes                 /close   closes without an answer
     /half     half an answer, and closes      /move    302 to /ok
     /peak     the most requests that it ever had at once, this one not counted
+    /silence  the longest time without an answer: its begin and its end, by the wall clock
     anything else   200
 
 It knows nothing but the standard library, and of that as little as can be: it is killed and started
@@ -27,6 +28,7 @@ BODIES = {
     b"/move": b"HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n",
 }
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TOLD = (b"/peak", b"/silence")
 CLOSING = (b"/bye", b"/close", b"/half")
 
 
@@ -42,6 +44,8 @@ class Server:
         self.received: dict[int, bytes] = {}
         self.due: list[tuple[float, int, socket.socket, bytes]] = []
         self.under_way = self.peak = self.count = 0
+        self.answered_s = 0.0
+        self.silence_s = (0.0, 0.0)
 
     def serve(self) -> None:
         """Serve until killed."""
@@ -83,7 +87,7 @@ class Server:
             return
         self.received[fd] = b""
         path = head.split(b" ", 2)[1].partition(b"?")[0]
-        if path != b"/peak":
+        if path not in TOLD:
             self.under_way += 1
             self.peak = max(self.peak, self.under_way)
         wait_s = int(path[6:]) / 1e3 if path.startswith(b"/slow/") else 0.0
@@ -95,11 +99,12 @@ class Server:
 
     def answer(self, connection: socket.socket, path: bytes) -> None:
         text = BODIES.get(path, OK)
-        if path == b"/peak":
-            body = b"%d" % self.peak
+        if path in TOLD:
+            body = f"{self.peak}".encode() if path == b"/peak" else b"%r %r" % self.silence_s
             text = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         else:
             self.under_way -= 1
+            self.note_gap(time.time())
         if connection.fileno() < 0:
             return
         try:
@@ -109,6 +114,11 @@ class Server:
             return
         if path in CLOSING:
             self.close(connection)
+
+    def note_gap(self, now_s: float) -> None:
+        if self.answered_s and now_s - self.answered_s > self.silence_s[1] - self.silence_s[0]:
+            self.silence_s = self.answered_s, now_s
+        self.answered_s = now_s
 
     def close(self, connection: socket.socket) -> None:
         del self.connections[connection.fileno()], self.received[connection.fileno()]

@@ -58,10 +58,18 @@ class Target:
 
     async def peak(self) -> int:
         """The most requests that it ever had at once."""
+        return int(await self._ask("/peak"))
 
-        def ask() -> int:
-            with urllib.request.urlopen(f"{self.url}/peak", timeout=10) as answer:
-                return int(answer.read())
+    async def silence_s(self) -> tuple[float, float]:
+        """The longest time without an answer: its begin and its end, by the wall clock."""
+        began, ended = (await self._ask("/silence")).split()
+        return float(began), float(ended)
+
+    async def _ask(self, path: str) -> str:
+        def ask() -> str:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                text: bytes = answer.read()
+                return text.decode()
 
         return await trio.to_thread.run_sync(ask)
 

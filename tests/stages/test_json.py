@@ -121,11 +121,15 @@ def test_the_histograms_are_those_of_the_run() -> None:
 
 
 def test_findings_are_written_with_their_weight() -> None:
-    findings = (Finding("late", True), Finding("busy", False))
+    findings = (Finding("late", True, "start fewer"), Finding("busy", False))
     summary = attrs.evolve(final_of(ROWS), findings=findings)
     assert document_of(summary)["validity"] == {
         "valid": False,
-        "findings": [{"text": "late", "fatal": True}, {"text": "busy", "fatal": False}],
+        "findings": [
+            {"text": "late", "fatal": True, "remedy": "start fewer"},
+            {"text": "busy", "fatal": False, "remedy": ""},
+        ],
+        "generators": [],
     }
 
 

@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from flux.control import Control
+from flux.phases import Phase
 from flux.release import TICKS_AHEAD
 from flux.schemas import NOBODY, USERS, Rows
 from flux.stage import Shard
@@ -82,6 +83,20 @@ def test_says_when_nobody_else_will_join_if_that_is_known(
     rows = rows_of(trio.run(main, clock=MockClock(autojump_threshold=0)))
     said = [(due_ns, user) for due_ns, user, change in rows.tolist() if change == 0]
     assert said == ([] if told_ns is None else [(told_ns, NOBODY)])
+
+
+@pytest.mark.parametrize("changes_users", [False, True])
+def test_a_phase_with_other_users_leaves_open_when_the_last_one_joins(changes_users: bool) -> None:
+    source = load("users", "users = 5\niterations = 2")
+    stages = {"users": load("users", "users = 9")} if changes_users else {}
+    phase = Phase("peak", 0, None, stages=stages)
+
+    async def main() -> list[tuple[int, Rows]]:
+        told = context_of(source, duration_ns=SECOND, phases=(phase,))
+        return await drive(load_sample("roster"), told, [USERS.rows(RISE)])
+
+    rows = rows_of(trio.run(main, clock=MockClock(autojump_threshold=0)))
+    assert (NOBODY in rows["user"].tolist()) is not changes_users
 
 
 def test_nobody_joins_once_the_run_is_stopped() -> None:

@@ -256,7 +256,10 @@ class Connection:
 
     def current_deadline_ns(self) -> int:
         """When what it is doing must be done."""
-        return NEVER_NS if self.visit is None else self.visit.deadline_ns
+        # What is to be sent at the end of the round gets its deadline, and is watched, by that.
+        if self.visit is None or self._unbegun is not None:
+            return NEVER_NS
+        return self.visit.deadline_ns
 
     def on_deadline(self, now_ns: int) -> None:
         """Give up what it is doing."""

@@ -42,7 +42,7 @@ async def drive(work: Work, *targets: WireSettings) -> None:
 
 async def _dispatch(work: Work, loop: Loop, model: Model, dispatched: trio.Event) -> None:
     """Hand the inbox on until it ends or the run is stopped, then drain."""
-    async with cancelled_by(work.context.run.control.stopping), cancelled_by(model.is_over):
+    async with work.starting(), cancelled_by(model.is_over):
         async for batch in work.inbox:
             model.feed(batch)
             loop.wake()
@@ -50,12 +50,13 @@ async def _dispatch(work: Work, loop: Loop, model: Model, dispatched: trio.Event
         model.end()
         loop.wake()
         await model.is_over.wait()
-    model.stop(loop.now_ns())
+    flag = work.never_started
+    model.stop(loop.now_ns(), flag)
     if work.are_arrivals:
         async for batch in work.inbox:
             model.feed(batch)
-            model.stop(loop.now_ns())
-    loop.drain(loop.now_ns() + work.context.run.drain_ns)
+            model.stop(loop.now_ns(), flag)
+    loop.drain(work.drained_ns(loop.now_ns()))
     dispatched.set()
 
 

@@ -57,8 +57,8 @@ class Model(Protocol):
     def on_end(self, visit: Visit, now_ns: int) -> None:
         """A session has ended."""
 
-    def stop(self, now_ns: int) -> None:
-        """Start nothing any more."""
+    def stop(self, now_ns: int, flag: Flag) -> None:
+        """Start nothing any more: what has not started is dropped or cancelled, by the flag."""
 
 
 class OpenModel:
@@ -208,8 +208,8 @@ class OpenModel:
                 self._blocked_ns = now_ns
                 self.next_due_ns = self._dues[self._index]
 
-    def stop(self, now_ns: int) -> None:
-        """Start nothing any more: what has not started is cancelled."""
+    def stop(self, now_ns: int, flag: Flag) -> None:
+        """Start nothing any more: what has not started is dropped or cancelled, by the flag."""
         while self._index < len(self._dues):
             due_ns = self._dues[self._index]
-            self._not_started(self._take(), due_ns, now_ns, Flag.CANCELLED)
+            self._not_started(self._take(), due_ns, now_ns, flag)

@@ -270,11 +270,13 @@ class Sessions:
             return
         visit.actions.close()
         step, body_bytes = -1, 0
-        if not visit.is_in_flight:
+        if not visit.is_in_flight:  # it was pausing: there is no request to tell of
             visit.start_ns = now_ns
+            visit.due_ns = min(visit.due_ns, now_ns)
             visit.first_byte_ns = visit.connect_ns = visit.tls_ns = visit.retries = 0
         else:
             step, body_bytes = visit.step.number, visit.body_bytes
+            visit.start_at(now_ns)  # it may be one that was to be sent at the end of the round
         self._log_row(
             visit.seq,
             visit.user,

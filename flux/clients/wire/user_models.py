@@ -222,7 +222,7 @@ class ClosedModel:
         """When the next one is due: users join and leave too seldom to wait for each other."""
         return self.next_due_ns
 
-    def stop(self, now_ns: int) -> None:
+    def stop(self, now_ns: int, flag: Flag) -> None:
         """Nobody joins any more; those who are in leave once their flow is finished."""
         self._changes.clear()
         self.next_due_ns = NEVER_NS
@@ -269,8 +269,8 @@ class VisitorsModel(OpenModel):
         """A user has finished the flow, and may run it again."""
         self._rounds.on_end(visit, now_ns)
 
-    def stop(self, now_ns: int) -> None:
+    def stop(self, now_ns: int, flag: Flag) -> None:
         """Nobody starts any more; those who are in leave once their flow is finished."""
-        super().stop(now_ns)
+        super().stop(now_ns, flag)
         for visit in list(self.live):
             self._rounds.leave(visit, now_ns)

@@ -308,6 +308,7 @@ async def run(
     limits: Limits | None = None,
     habits: Habits | None = None,
     drain_s: float = 5.0,
+    ends_s: float | None = None,
     control: Control | None = None,
     steer: Callable[[Control], Awaitable[None]] | None = None,
     holds_open: bool = False,
@@ -316,6 +317,7 @@ async def run(
 
     Args:
         roster: (ms, user, change) of each change.
+        ends_s: When arrivals end by the plan.
         steer: Given the control while the run is on.
         holds_open: The inbox ends only when the run is stopped.
     """
@@ -347,6 +349,7 @@ async def run(
         limits or Limits(max_in_flight=1000),
         OutcomeLog(outbox),
         habits or (resting(count=1) if roster else None),
+        ends_ns=None if ends_s is None else round(ends_s * 1e9),
     )
 
     async def close_inbox_when_stopped() -> None:

@@ -1,9 +1,18 @@
 """Whatever has a deadline hears of it, not before and at most a bucket after."""
 
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flux.clients.wire.connection import Connection
 from flux.clients.wire.deadlines import NEVER_NS, Deadlines
+from flux.clients.wire.loop import Loop
+from flux.clients.wire.visit import Visit
+from flux.clock import LiveClock
 
 _BUCKET_NS = 1 << 23
 
@@ -61,3 +70,22 @@ def test_a_thousand_deadlines_on_one_carrier_are_one_entry() -> None:
     deadlines.sweep(2 * 10**9)
     assert len(carrier.told_ns) == 1
     assert deadlines.next_ns == NEVER_NS
+
+
+async def test_a_request_that_is_not_yet_sent_has_no_deadline_to_pass() -> None:
+    # The connection is looked at for the sake of an earlier request, in the very round in which
+    # the next one is begun on it.
+    loop = Loop(LiveClock())
+    ours, theirs = socket.socketpair()
+    with theirs:
+        loop.poller.add(ours.fileno(), lambda _: None, 0)
+        pool: Any = SimpleNamespace(loop=loop, on_closed=lambda _: None)
+        connection = Connection(pool, ours)
+        loop.deadlines.watch(connection, 1)
+        connection.begin(visit := Visit(0, pool))
+        loop.deadlines.sweep(10**12)
+        assert connection.visit is visit
+        assert not connection.is_closed
+        connection.close()
+        loop.close()
+    await trio.lowlevel.checkpoint()

@@ -60,6 +60,10 @@ def _slower(peer: Peer, _: int) -> None:
         peer.send(OK)
 
 
+def _mute(peer: Peer, _: int) -> None:
+    peer.wait_for_close()
+
+
 _FLOW = flow_of(plan(), plan(index=1, method="POST", body=b"four"), plan(index=2))
 
 
@@ -118,6 +122,16 @@ def test_arrivals_that_would_start_too_late_are_dropped() -> None:
     assert errors(by_wire) == ["NONE", "DROPPED", "NONE"]
 
 
+def test_a_queue_that_does_not_move_is_dropped_when_the_drain_time_is_over() -> None:
+    limits = Limits(max_in_flight=1)
+    flow = flow_of(plan(timeout_s=100))
+    by_wire, by_httpx = _both(
+        _mute, flow, dues_ms=(0, 5, 10), limits=limits, ends_s=0.02, drain_s=0.1
+    )
+    _check_same(by_wire, by_httpx)
+    assert errors(by_wire) == ["ABORTED", "DROPPED", "DROPPED"]
+
+
 def _pausing() -> list[Action]:
     send = Send(_FLOW.plans[0], ())
     return [Pause(5_000_000), send, Pause(5_000_000), send, End(success=True, skipped=1)]
@@ -129,6 +143,17 @@ def test_pauses_are_kept_and_due_when_they_end() -> None:
     starts = by_wire["due_ns"].tolist()
     assert starts[1] >= by_wire["end_ns"][0] + 5_000_000
     assert (by_wire["due_ns"] <= by_wire["start_ns"]).all()
+
+
+def test_a_pause_that_is_cut_was_not_due_after_its_end() -> None:
+    long: list[Action] = [Pause(60 * 10**9), Send(_FLOW.plans[0], ()), End(success=True, skipped=2)]
+    by_wire, by_httpx = _both(
+        answer_all(), flow_from(_FLOW.plans, lambda: long), steer=_abort_at_once, holds_open=True
+    )
+    _check_same(by_wire, by_httpx)
+    for rows in (by_wire, by_httpx):
+        assert errors(rows) == ["ABORTED"]
+        assert (rows["due_ns"] <= rows["end_ns"]).all()
 
 
 async def _stop_at_once(control: Control) -> None:

@@ -1,0 +1,116 @@
+"""Reading requests of vegeta and JMeter into OUTCOME rows.
+
+Source: vegeta, lib/results.go. JMeter, CSVSaveService.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from flux.formats.blocks import Block
+from flux.formats.fields import Integers, TextCodes
+from flux.formats.jtl import THREAD_GROUPS
+from flux.formats.reading import Reading
+from flux.rows import Basis
+from flux.schemas import Rows, read_only
+
+MILLISECOND_NS: Final = 10**6
+
+LATENCY_OF: Final[Mapping[Basis, str]] = MappingProxyType({"due": "response", "start": "service"})
+"""What a latency that is counted from there is."""
+
+
+def vegeta_rows(
+    reading: Reading,
+    blocks: Iterator[Block],
+    basis: Basis,
+    times_ns: Callable[[Block], Integers],
+) -> Iterator[Rows]:
+    """The results of an attack.
+
+    One succeeded if it has no error: vegeta gives one to every status but 200 to 399.
+
+    Args:
+        reading: is told what the file tells.
+        blocks: with vegeta's names.
+        basis: what the latencies are counted from.
+        times_ns: the column `timestamp`, as nanoseconds since 1970.
+    """
+    reading.latencies = (LATENCY_OF[basis],)
+    for block in blocks:
+        start_ns = reading.since_start(block, times_ns(block))
+        errors = block.codes("error", reading.error_codes)
+        steps = block.codes("attack", reading.steps)
+        rows = reading.outcomes(
+            steps,
+            start_ns=start_ns,
+            end_ns=start_ns + block.integers("latency"),
+            statuses=block.integers("code"),
+            errors=errors,
+            is_success=errors == 0,
+        )
+        reading.learn_requests(block, steps)
+        rows["bytes_out"] = block.integers("bytes_out")
+        rows["bytes_in"] = block.integers("bytes_in")
+        yield read_only(rows)
+
+
+def jtl_rows(reading: Reading, blocks: Iterator[Block], basis: Basis | None) -> Iterator[Rows]:
+    """The samples of a JTL; one of flux itself says what its times are counted from."""
+    reading.resolution_ns = MILLISECOND_NS
+    codes = _Statuses()
+    for block in blocks:
+        if basis is None and len(block):
+            group = block.text("threadName", 0).partition(" ")[0]
+            found = [known for known, name in THREAD_GROUPS.items() if name == group]
+            basis = "due" if found == ["due"] else "start"
+        reading.latencies = (LATENCY_OF[basis or "start"], "first_byte", "connect")
+        yield read_only(_jtl_rows(reading, block, codes))
+
+
+def _jtl_rows(reading: Reading, block: Block, codes: "_Statuses") -> Rows:
+    start_ns = reading.since_start(block, block.integers("timeStamp") * MILLISECOND_NS)
+    statuses = codes.statuses(block)
+    is_success = _is_true(block, "success")
+    errors = np.zeros(len(block), np.int64)
+    for name in ("responseCode", "responseMessage", "failureMessage"):  # the last that says it
+        said = block.codes(name, reading.error_codes)
+        errors = np.where(~is_success & (said != 0), said, errors)
+    steps = block.codes("label", reading.steps)
+    rows = reading.outcomes(
+        steps,
+        start_ns=start_ns,
+        end_ns=start_ns + block.integers("elapsed") * MILLISECOND_NS,
+        statuses=statuses,
+        errors=errors,
+        is_success=is_success,
+    )
+    reading.learn_requests(block, steps, method="", url="URL")
+    first_byte_ns = block.integers("Latency") * MILLISECOND_NS
+    rows["first_byte_ns"] = np.where(first_byte_ns > 0, start_ns + first_byte_ns, 0)
+    rows["connect_ns"] = block.integers("Connect") * MILLISECOND_NS
+    rows["bytes_in"] = block.integers("bytes")
+    rows["bytes_out"] = block.integers("sentBytes")
+    return rows
+
+
+class _Statuses:
+    """Response codes as numbers; what is none, as that of an exception, is 0."""
+
+    def __init__(self) -> None:
+        self._codes = TextCodes(limit=1000)
+
+    def statuses(self, block: Block) -> Integers:
+        """(n,) int64."""
+        codes = block.codes("responseCode", self._codes)
+        texts = self._codes.texts
+        numbers = [int(text) if text.isascii() and text.isdigit() else 0 for text in texts]
+        return np.array(numbers, np.int64)[codes]
+
+
+def _is_true(block: Block, name: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    seen = TextCodes(limit=100)
+    codes = block.codes(name, seen)
+    return np.array([text.lower() == "true" for text in seen.texts])[codes]

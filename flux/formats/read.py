@@ -1,0 +1,64 @@
+"""Reading any file of a run, whoever wrote it, into a `Recording`."""
+
+import os
+import pathlib
+
+import attrs
+
+from flux.errors import FluxError
+from flux.formats.collected import collect_rows
+from flux.formats.detect import ROW_FORMATS, detect
+from flux.formats.hlog_recording import read_hlog
+from flux.formats.locust_history import read_locust_history
+from flux.formats.recording import Recording
+from flux.formats.result_recording import read_result_recording
+from flux.formats.run_files import RESULT_FILE, find_rows
+from flux.rows import Basis
+
+ADD_ROWS = 'add a sink of rows to the pipeline: [[stage]] use = "csv"'
+"""What to do so that the next run has rows."""
+
+
+def read(path: str | os.PathLike[str], *, basis: Basis | None = None) -> Recording:
+    """What a file, or the folder of a run of flux, tells of a run.
+
+    The format is found by what stands in the file. Read are flux's own result.json and rows,
+    vegeta's JSON and CSV, k6's JSON and CSV, JMeter's JTL as CSV, `.hlog`, and Locust's
+    stats_history.csv, also packed by gzip. Of a folder, result.json is read if it is complete, else
+    the rows.
+
+    Args:
+        path: of the file or folder.
+        basis: what the latencies of vegeta and JTL are counted from: "due" if a tool was told to
+            write response times; "start", as these tools do themselves, if None.
+
+    Raises:
+        FluxError: it cannot be read, is no such file, or is broken; then the line is named. A last
+            line that was cut is left out with a warning.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return _read_folder(path)
+    found = detect(path)
+    if found.format in ROW_FORMATS:
+        return collect_rows(path, found, basis=basis)
+    if found.format == "hlog":
+        return read_hlog(path)
+    if found.format == "locust-history":
+        return read_locust_history(path, found)
+    return read_result_recording(path)
+
+
+def _read_folder(folder: pathlib.Path) -> Recording:
+    result = folder / RESULT_FILE
+    recording = read_result_recording(result) if result.is_file() else None
+    if recording and recording.latencies:
+        return recording
+    rows = find_rows(folder)
+    if rows:
+        collected = collect_rows(*rows)
+        name = recording.name if recording else ""
+        return attrs.evolve(collected, name=name, valid=None)
+    if recording:
+        return recording
+    raise FluxError(f"{folder} has neither a {RESULT_FILE} nor rows", hint=ADD_ROWS)

@@ -1,0 +1,55 @@
+"""vegeta's CSV of results, from OUTCOME rows. Its JSON is `flux.rows.ndjson_format`.
+
+Source: vegeta, lib/results.go: twelve fields without a header.
+"""
+
+import attrs
+import numpy as np
+
+from flux.formats.clock_times import since_1970_ns
+from flux.formats.facts import Facts
+from flux.formats.row_text import Kinds, Parts, all_rows
+from flux.rows import Basis, csv_field
+from flux.schemas import ERROR_TEXTS, NOT_STARTED, Rows
+from flux.text_columns import Words, constant, text_table, whole_numbers
+
+FIELDS = (
+    *("timestamp", "code", "latency", "bytes_out", "bytes_in", "error"),
+    *("body", "attack", "seq", "method", "url", "headers"),
+)
+"""The fields, in order; the file does not name them."""
+
+
+def vegeta_csv_format(facts: Facts, basis: Basis) -> Parts:
+    """Every row a line; body and headers are empty."""
+    return Parts(b"", ((all_rows, _CsvLine(facts, f"{basis}_ns").pieces),))
+
+
+@attrs.frozen(eq=False)
+class _CsvLine:
+    _facts: Facts
+    _since: str
+
+    def pieces(self, rows: Rows) -> list[Words]:
+        comma = constant(b",")
+        was_started = (rows["flags"] & int(NOT_STARTED)) == 0
+        latencies_ns = (rows["end_ns"] - rows[self._since]) * was_started
+        started_ns = since_1970_ns(self._facts.started_at)
+        steps = self._facts.steps or ("",)
+        names = [csv_field(name).encode() for name in (*steps, steps[0])]
+        errors = text_table([text.encode() for text in ERROR_TEXTS])
+        requests = Kinds(
+            self._facts,
+            lambda kind: f"{csv_field(kind.method)},{csv_field(kind.url)},\n".encode(),
+        )
+        pieces: list[Words] = []
+        for values in (
+            rows[self._since] + np.int64(started_ns),
+            rows["status"],
+            latencies_ns,
+            rows["bytes_out"],
+            rows["bytes_in"],
+        ):
+            pieces += [*whole_numbers(values), comma]
+        pieces += [errors[rows["error"]], constant(b",,"), text_table(names)[rows["step"]], comma]
+        return [*pieces, *whole_numbers(rows["seq"]), comma, requests.pieces(rows)]
