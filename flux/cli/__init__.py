@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plan": ("flux.cli.plan:plan", "Show the demand and the arrivals, with no clock or traffic."),
     "live": ("flux.cli.live:live", "Look at a run that is going on, and steer it."),
     "search": ("flux.cli.search:search", "Search the highest load that keeps the thresholds."),
+    "results": ("flux.cli.results:results", "List, show, follow, remove and repair past runs."),
+    "compare": ("flux.cli.compare:compare", "Compare runs, with confidence intervals and limits."),
     "stages": ("flux.cli.stages:stages", "List the installed stages."),
     "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
     "convert": ("flux.cli.convert:convert", "Write a run in the format of another tool."),

@@ -27,7 +27,7 @@ from flux.live.server import open_server
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
-from flux.run_folder import create_run_folder, write_session
+from flux.run_folder import create_run_folder, hold_run_folder, write_session
 from flux.screen import Screen, open_screen
 from flux.session_document import session_document
 from flux.stage import Run, Shard
@@ -97,7 +97,10 @@ def run_loaded(
     origins = pipeline.document.origins
     folder = create_run_folder(results)
     hidden = find_secrets(document, origins)
-    with open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log:
+    with (
+        hold_run_folder(folder),
+        open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log,
+    ):
         started_at = datetime.datetime.now().astimezone()
         write_session(
             folder,
