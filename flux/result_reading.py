@@ -105,7 +105,11 @@ def read_back(document: Document, folder: pathlib.Path | None = None) -> tuple[S
     try:
         return _summary(document), _run(document, folder)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        reason = f"has no key {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
+        reason = (
+            f"has no key {error}: another version of flux wrote it"
+            if isinstance(error, KeyError)
+            else f"is malformed: {error}"
+        )
         raise FluxError(f"the result {reason}") from error
 
 

@@ -135,7 +135,7 @@ class RunFolder:
         if self.is_running:
             return State.RUNNING
         result = self.result
-        if result is not None and result["repaired"]:
+        if result is not None and result.get("repaired"):
             return State.REPAIRED
         if self.exit_code in (ExitCode.FAILURE, ExitCode.INTERRUPTED):
             return State.FAILED
