@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("flux.cli.compare:compare", "Compare runs, with confidence intervals and limits."),
     "stages": ("flux.cli.stages:stages", "List the installed stages."),
     "explain": ("flux.cli.explain:explain", "Explain a stage: its keys, and a runnable sample."),
+    "report": ("flux.cli.report:report", "Write a report of a run: a page with charts, or text."),
     "convert": ("flux.cli.convert:convert", "Write a run in the format of another tool."),
     "schema": ("flux.cli.schema:schema", "Print the JSON Schema of a file that flux writes."),
     "gateway": ("flux.gateway.command:gateway", "Run the demo gateway, a target to learn with."),

@@ -1,0 +1,55 @@
+"""`flux report`: a run as a page to read, to print or to send."""
+
+import pathlib
+
+import click
+
+from flux.formats.output import STANDARD_OUTPUT, open_output
+from flux.formats.run_files import find_run
+from flux.report.load import load_material
+from flux.report.page import html_report, load_plotly
+from flux.report.texts import json_report, markdown_report
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "md", "json"]),
+    default="html",
+    show_default=True,
+    help="A page with charts, Markdown, or JSON.",
+)
+@click.option(
+    "--out",
+    metavar="FILE|-",
+    help="Where to; report.html (or .md, .json) beside the result if absent.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=pathlib.Path),
+    default=pathlib.Path("results"),
+    help="Folder of the run folders; ./results if absent.",
+)
+def report(run: str, form: str, out: str | None, results: pathlib.Path) -> None:
+    """Write a report of RUN: the number of a run, its folder, or its result.json.
+
+    It opens with the verdict and has what result.json tells, with charts. The page needs no network
+    and no other file. A run whose pipeline has `csv` or `ndjson` gets a heat map too. The path of
+    what was written goes to standard output.
+    """
+    path = find_run(run, results)
+    plotly = load_plotly() if form == "html" else ""
+    material = load_material(path)
+    if form == "html":
+        text = html_report(material, plotly)
+    else:
+        text = markdown_report(material) if form == "md" else json_report(material)
+    target = out or str(material.file.with_name(f"report.{form}"))
+    with open_output(target) as stream:
+        stream.write(text.encode(errors="replace"))
+    for note in material.notes:
+        click.echo(f"note: {note}", err=True)
+    if target != STANDARD_OUTPUT:
+        click.echo(target)

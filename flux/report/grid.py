@@ -1,0 +1,127 @@
+"""Rows of requests, counted by time and latency: what a result itself cannot say over time.
+
+The memory is bounded whatever the length of the run. Time is cut into at most 512 bins, and when
+they are used up, each two become one. Latencies have 32 bins per doubling, 3 % wide.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from flux.schemas import ERROR_TEXTS, NOT_STARTED, Flag, Rows
+
+TIME_BINS = 512
+"""Bins of time, at most."""
+
+FIRST_WIDTH_NS = 10**8
+"""How long a bin of time is at first."""
+
+PER_DOUBLING = 32
+_SHIFT = 52 - 5  # of a double's digits, five after the leading 1 tell 32 steps per doubling
+_BASE = 1023 * PER_DOUBLING  # the code of 1 µs
+CODES = 32 * PER_DOUBLING
+"""Bins of latency: 2³² µs is more than an hour."""
+
+LATENCIES = (("response", "due_ns", "end_ns"), ("service", "start_ns", "end_ns"))
+"""Each latency, from which column to which."""
+LAG = ("lag", "due_ns", "start_ns")
+
+Counts = npt.NDArray[np.int64]
+
+
+def _counts(columns: int) -> Counts:
+    return np.zeros((TIME_BINS, columns), np.int64)
+
+
+@attrs.define(eq=False)
+class Grid:
+    """How many requests ended in each bin of time with which latency."""
+
+    width_ns: int = FIRST_WIDTH_NS
+    """How long a bin of time is."""
+    bins: int = 0
+    """How many of them are in use."""
+    requests: int = 0
+    """Requests in all."""
+    ended: Counts = attrs.field(factory=lambda: _counts(1), repr=False)
+    """(TIME_BINS, 1) requests that ended."""
+    errors: Counts = attrs.field(factory=lambda: _counts(len(ERROR_TEXTS)), repr=False)
+    """(TIME_BINS, errors) those that failed, by reason."""
+    latencies: dict[str, Counts] = attrs.field(
+        factory=lambda: {name: _counts(CODES) for name, *_ in (*LATENCIES, LAG)}, repr=False
+    )
+    """(TIME_BINS, CODES) of each latency."""
+
+    def add_all(self, batches: Iterable[Rows]) -> "Grid":
+        """Count every batch."""
+        for rows in batches:
+            self.add(rows)
+        return self
+
+    def add(self, rows: Rows) -> None:
+        """Count the requests of a batch of OUTCOME."""
+        rows = rows[(rows["flags"] & int(NOT_STARTED)) == 0]
+        if not rows.size:
+            return
+        self._make_room(int(rows["end_ns"].max()))
+        places = np.maximum(rows["end_ns"] // self.width_ns, 0)
+        self.requests += rows.size
+        np.add.at(self.ended, (places, 0), 1)
+        failed = (rows["flags"] & int(Flag.SUCCESS)) == 0
+        codes = np.clip(rows["error"][failed], 0, len(ERROR_TEXTS) - 1)
+        np.add.at(self.errors, (places[failed], codes), 1)
+        measured = (rows["flags"] & int(Flag.ABORTED)) == 0
+        self._add_latencies(rows[measured], places[measured])
+
+    def _add_latencies(self, rows: Rows, places: Counts) -> None:
+        for name, since, until in (*LATENCIES, LAG):
+            chosen = slice(None)
+            if name == "lag":  # a session that waited for a place was not late by the generator
+                chosen = (rows["flags"] & int(Flag.HELD)) == 0
+            codes = codes_of(rows[until][chosen] - rows[since][chosen])
+            np.add.at(self.latencies[name], (places[chosen], codes), 1)
+
+    def _make_room(self, end_ns: int) -> None:
+        while end_ns // self.width_ns >= TIME_BINS:
+            self.width_ns *= 2
+            self.bins = (self.bins + 1) // 2
+            for counts in (self.ended, self.errors, *self.latencies.values()):
+                counts[: TIME_BINS // 2] = counts[0::2] + counts[1::2]
+                counts[TIME_BINS // 2 :] = 0
+        self.bins = max(self.bins, end_ns // self.width_ns + 1)
+
+    def middles_s(self) -> npt.NDArray[np.float64]:
+        """(bins,) the middle of each bin of time, seconds."""
+        return (np.arange(self.bins) + 0.5) * (self.width_ns / 1e9)
+
+    def percentiles_ms(self, name: str, percents: Sequence[float]) -> list[npt.NDArray[np.float64]]:
+        """Each percentile of a latency over time, right within 1.6 %; NaN where there is none."""
+        running = self.latencies[name][: self.bins].cumsum(axis=1)
+        totals = running[:, -1]
+        found = []
+        for percent in percents:
+            ranks = np.maximum(np.ceil(totals * (percent / 100)), 1)
+            codes = (running >= ranks[:, np.newaxis]).argmax(axis=1)
+            found.append(np.where(totals > 0, middles_ms(codes), np.nan))
+        return found
+
+
+def codes_of(durations_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The bin of latency of each duration; what is shorter than 1 µs shares the first."""
+    values_us: npt.NDArray[np.float64] = np.maximum(durations_ns / 1000.0, 1.0)
+    codes: npt.NDArray[np.int64] = (values_us.view(np.int64) >> _SHIFT) - _BASE
+    return np.minimum(codes, CODES - 1)
+
+
+def edges_ms(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Where these bins begin, milliseconds."""
+    lows: npt.NDArray[np.float64] = ((codes.astype(np.int64) + _BASE) << _SHIFT).view(np.float64)
+    return lows / 1000
+
+
+def middles_ms(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The middles of these bins, milliseconds."""
+    middles: npt.NDArray[np.float64] = (edges_ms(codes) + edges_ms(codes + 1)) / 2
+    return middles
