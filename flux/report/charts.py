@@ -138,7 +138,7 @@ def _labels(times: Sequence[float], texts: Sequence[str], end: float) -> Iterato
             "textangle": -90,
             "showarrow": False,
             "text": label(written),
-            "hovertext": html.escape(written),
+            "hovertext": html.escape(written, quote=False),
             "font": {"size": 10, "color": "var(--mark)"},
         }
 
@@ -146,7 +146,7 @@ def _labels(times: Sequence[float], texts: Sequence[str], end: float) -> Iterato
 def label(written: str) -> str:
     """A text that plotly shows as it is; a long one is cut."""
     short = written if len(written) <= _LONGEST_LABEL else written[: _LONGEST_LABEL - 1] + "…"
-    return html.escape(" ".join(short.split()))
+    return html.escape(" ".join(short.split()), quote=False)
 
 
 def over_time(

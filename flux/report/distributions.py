@@ -117,19 +117,18 @@ def _spectrum_rows(histograms: dict[str, Histogram]) -> list[Sequence[str]]:
 
 def heat_map(grid: Grid, axis: TimeAxis) -> Chart | None:
     """How many requests ended when with which response time."""
-    counts = grid.latencies["response"][: grid.bins]
+    grid = grid.coarser(_HEAT_COLUMNS)
+    counts = grid.latencies["response"]
     filled = np.flatnonzero(counts.any(axis=0))
     if not filled.size:
         return None
     per_row = 32 // _HEAT_ROWS_PER_DOUBLING
     first, last = filled[0] // per_row, filled[-1] // per_row + 1
-    per_column = -(-grid.bins // _HEAT_COLUMNS)
-    starts = np.arange(0, grid.bins, per_column)
-    coarse = np.add.reduceat(counts, starts, axis=0)[:, first * per_row : last * per_row]
-    cells = coarse.reshape(starts.size, last - first, per_row).sum(axis=2).T
+    chosen = counts[:, first * per_row : last * per_row]
+    cells = chosen.reshape(grid.bins, last - first, per_row).sum(axis=2).T
     with np.errstate(divide="ignore"):
         shades = np.where(cells > 0, np.log10(cells), np.nan)
-    times_s = np.append(starts, grid.bins) * (grid.width_ns / 1e9)
+    times_s = np.arange(grid.bins + 1, dtype=np.float64) * grid.width_ns / 1e9
     edges = edges_ms(np.arange(first, last + 1) * per_row)
     trace = {
         "type": "heatmap",

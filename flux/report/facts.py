@@ -26,7 +26,7 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     yield "response max", format_time(number(response, "max"))
     yield "lag p99", _percentile(table(document, "latency", "lag"), 99)
     yield "duration", str(Duration(round(count(run, "duration_ns") / 1e6) * 10**6))
-    yield "began", text(run, "started_at")
+    yield "began", text(run, "started_at").replace("T", " ").partition(".")[0]
     seed = number(run, "seed")
     yield "seed", "" if seed is None else f"{seed}"
     shard = table(run, "shard")
@@ -35,7 +35,7 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     yield "users", text(table(document, "closed_model"), "text")
     if warmups := [one for one in tables(document, "phases") if one.get("warmup") is True]:
         left_out = sum(count(phase, "requests") for phase in warmups)
-        yield "warm-up", f"{left_out:,} requests, in no number but those over time"
+        yield "warm-up", f"{left_out:,} requests, not counted"
 
 
 def _percentile(latency: Fields, percent: int) -> str:

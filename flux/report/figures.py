@@ -12,6 +12,8 @@ from flux.schemas import ERROR_TEXTS
 
 _PERCENTS = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 _ERROR_COLOURS = 5
+_ROW_POINTS = 250
+"""Points of a line that is made from rows: with more, each would stand for few requests."""
 
 
 def charts(document: Fields, grid: Grid | None) -> list[Chart]:
@@ -31,13 +33,14 @@ def end_s_of(document: Fields, grid: Grid | None) -> float:
 def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
     axis = time_axis(document, end_s_of(document, grid))
     series = _Series(tables(document, "series"))
+    rows, grid = grid, grid and grid.coarser(_ROW_POINTS)
     yield _load(document, series, grid, axis)
     yield _response(series, grid, axis)
     if grid:
         yield _of_rows("service", "Service time over time", _SERVICE, grid, axis)
     yield spectrum(merged_histograms(document))
-    if grid:
-        yield heat_map(grid, axis)
+    if rows:
+        yield heat_map(rows, axis)
     yield _errors(series, grid, axis)
     yield _under_way(series, axis)
     if grid:

@@ -92,6 +92,23 @@ class Grid:
                 counts[TIME_BINS // 2 :] = 0
         self.bins = max(self.bins, end_ns // self.width_ns + 1)
 
+    def coarser(self, most_bins: int, least_width_ns: int = 10**9) -> "Grid":
+        """The same requests in at most so many bins of time, each at least as long as that."""
+        per_bin = max(-(-self.bins // most_bins), -(-least_width_ns // self.width_ns), 1)
+        starts = np.arange(0, self.bins, per_bin)
+
+        def merged(counts: Counts) -> Counts:
+            return np.add.reduceat(counts[: self.bins], starts, axis=0)
+
+        return Grid(
+            width_ns=self.width_ns * per_bin,
+            bins=starts.size,
+            requests=self.requests,
+            ended=merged(self.ended),
+            errors=merged(self.errors),
+            latencies={name: merged(counts) for name, counts in self.latencies.items()},
+        )
+
     def middles_s(self) -> npt.NDArray[np.float64]:
         """(bins,) the middle of each bin of time, seconds."""
         return (np.arange(self.bins, dtype=np.float64) + 0.5) * (self.width_ns / 1e9)

@@ -15,7 +15,8 @@
       return found ? style.getPropertyValue(found[1]).trim() : node;
     }
     if (Array.isArray(node)) {
-      return typeof node[0] === "number" ? node : node.map((item) => coloured(item, style));
+      const isPlain = node.length > 2 && typeof node[0] === "number"; // points: no colour in there
+      return isPlain ? node : node.map((item) => coloured(item, style));
     }
     if (node && typeof node === "object") {
       const entries = Object.entries(node);
@@ -58,7 +59,16 @@
     );
   };
 
-  const drawAll = (width) => Promise.all(specs.map((spec) => draw(spec, width)));
+  // data-charts says in which colours all of them are.
+  const settle = () => {
+    const isPaper = root.classList.contains("printing");
+    root.dataset.charts = isPaper ? "paper" : dark.matches ? "dark" : "light";
+  };
+
+  const drawAll = async (width) => {
+    await Promise.all(specs.map((spec) => draw(spec, width)));
+    settle();
+  };
 
   // One chart between two pictures of the page, so that it can be scrolled meanwhile.
   const drawInTurn = async () => {
@@ -66,7 +76,7 @@
       await new Promise((resolve) => setTimeout(resolve));
       await draw(spec);
     }
-    root.dataset.charts = "drawn";
+    settle();
   };
 
   dark.addEventListener("change", () => drawAll());

@@ -136,16 +136,19 @@ def _frequencies(title: str, head: str, counts: Fields) -> Section:
     return Section(title, (head, "requests"), rows)
 
 
+_ALWAYS = ("planned", "started", "succeeded", "failed")
+
+
 def _sessions(document: Fields) -> Section:
     sessions = table(document, "sessions")
     rows = [
         (name.replace("_", " "), f"{int(value):,}")
         for name in sessions
-        if (value := number(sessions, name)) is not None
+        if (value := number(sessions, name)) is not None and (value or name in _ALWAYS)
     ]
     law = (
-        "planned = started − repeated + dropped + withheld + cancelled + lost, and "
-        "started = succeeded + failed + aborted."
+        "What is not listed is 0. planned = started − repeated + dropped + withheld + cancelled "
+        "+ lost, and started = succeeded + failed + aborted."
     )
     return Section("Sessions", ("what became of them", "sessions"), rows, law)
 
