@@ -24,6 +24,7 @@ name = "small"
 seed = 7
 [validity]
 max_lag_p99 = "1h"  # a busy machine makes a run late, which is not what is tested here
+max_stall = "1h"
 [[stage]]
 use = "constant"
 rate = "{rate}/s"
