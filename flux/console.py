@@ -20,17 +20,21 @@ _FEWEST = (("p50", 2), ("p95", 20), ("p99", 100))
 _UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"))
 
 
-def format_summary(summary: Summary, run: Run, *, has_failed: bool = False) -> str:
+def format_summary(
+    summary: Summary, run: Run, *, has_failed: bool = False, verdict: str = ""
+) -> str:
     """The whole page about a run, ending in a line break.
 
     Args:
         summary: of the whole run.
         run: for its name, seed and shard, and for where its files are.
         has_failed: a stage has failed, so that something that was asked for is missing.
+        verdict: what else to call the run, of which no verdict is known.
     """
     shown = list(summary.steps) if len(summary.steps) == 1 else [*summary.steps, summary.total]
     targets = summary.targets if len(summary.targets) > 1 else ()
-    verdict = "FAILED" if has_failed else "valid" if summary.is_valid else "INVALID"
+    if not verdict or has_failed or not summary.is_valid:
+        verdict = "FAILED" if has_failed else "valid" if summary.is_valid else "INVALID"
     lines = [
         _title(_head(summary, run), verdict),
         "",
@@ -245,11 +249,14 @@ def _thresholds(summary: Summary) -> Iterator[str]:
 
 
 def _verdict(summary: Summary) -> Iterator[str]:
-    for finding in summary.findings:
-        yield from _field("INVALID" if finding.is_fatal else "note", finding.text)
-        yield from _field("", f"→ {finding.remedy}" if finding.remedy else "")
-    if not summary.is_valid:
-        yield from _field("", "these numbers must not be trusted")
+    fatal = [finding for finding in summary.findings if finding.is_fatal]
+    notes = [finding for finding in summary.findings if not finding.is_fatal]
+    for name, findings in (("INVALID", fatal), ("note", notes)):
+        for finding in findings:
+            yield from _field(name, finding.text)
+            yield from _field("", f"→ {finding.remedy}" if finding.remedy else "")
+        if findings and findings is fatal:
+            yield from _field("", "these numbers must not be trusted")
 
 
 def _field(name: str, text: str) -> Iterator[str]:

@@ -95,6 +95,7 @@ async def run_pipeline(
         planned=wiring.planned,
         open_sessions=wiring.open_sessions,
         status=wiring.status,
+        edges=wiring.passed,
         conclude=conclusion.conclude,
     )
     observers = [conclusion.observe, *(watcher(run) for watcher in watchers)]
@@ -234,6 +235,25 @@ class _Wiring:
         if len(self._gauges) < len(self.pipeline.executors):
             return None
         return sum(gauge() for gauge in self._gauges)
+
+    def passed(self) -> list[dict[str, Any]]:
+        """What has passed along each edge so far, and what waits."""
+        return [
+            {
+                "from": edge.producer,
+                "to": edge.consumer,
+                "what": edge.schema.name,
+                "rows": edge.rows,
+                "waiting_batches": self._waiting(edge),
+                "peak_batches": edge.peak_batches,
+                "held_s": edge.held_s,
+            }
+            for edge in self.edges
+        ]
+
+    def _waiting(self, edge: Edge) -> int:
+        inbox = self.inboxes[edge.consumer]
+        return inbox.statistics().current_buffer_used
 
     def status(self) -> dict[str, dict[str, Any]]:
         """What stages tell of themselves right now."""

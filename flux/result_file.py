@@ -25,7 +25,7 @@ SCHEMA_ID = "flux.result/1"
 REPORTED_PERCENTS = (50, 75, 90, 95, 99, 99.9, 99.99)
 """Which percentiles of a latency are written."""
 
-ENCODED = ("response", "service", "first_byte", "lag")
+ENCODED = LATENCIES
 """Which histograms are written."""
 
 Document: TypeAlias = dict[str, Any]
@@ -46,6 +46,7 @@ def result_document(summary: Summary, run: Run) -> Document:
         "Failure": total.failures,
         "schema": SCHEMA_ID,
         "complete": is_final,
+        "repaired": None,
         "run": _run(summary, run),
         "sessions": _sessions(summary),
         "validity": _validity(summary),
@@ -173,6 +174,7 @@ def _verdict(verdict: Verdict) -> Document:
         "scope": verdict.scope,
         "passed": passed,
         "observed": verdict.observed,
+        "observed_text": verdict.observed_text,
         "limit": verdict.limit,
         "unit": verdict.unit,
         "samples": verdict.samples,
@@ -240,20 +242,21 @@ def _latencies(step: StepSummary) -> Document:
 def latency_document(histogram: Histogram) -> dict[str, int | None]:
     """Count, mean, deviation, extremes and percentiles; null where there is no value."""
     if not histogram.count:
-        names = ("mean", "stdev", "min", *map(_percent_name, REPORTED_PERCENTS), "max")
+        names = ("sum", "mean", "stdev", "min", *map(percent_name, REPORTED_PERCENTS), "max")
         return {"count": 0, **dict.fromkeys(names)}
     values_ns = histogram.percentiles(REPORTED_PERCENTS)
     return {
         "count": histogram.count,
+        "sum": histogram.sum_ns,
         "mean": round(histogram.mean_ns),
         "stdev": round(histogram.standard_deviation_ns()),
         "min": histogram.min_ns,
-        **{_percent_name(percent): int(ns) for percent, ns in zip(REPORTED_PERCENTS, values_ns)},
+        **{percent_name(percent): int(ns) for percent, ns in zip(REPORTED_PERCENTS, values_ns)},
         "max": histogram.max_ns,
     }
 
 
-def _percent_name(percent: float) -> str:
+def percent_name(percent: float) -> str:
     return f"p{percent:g}"
 
 

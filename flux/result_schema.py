@@ -43,8 +43,9 @@ def _top() -> dict[str, Node]:
         "complete": {
             "type": "boolean",
             "description": "False while the run goes on, and for ever if flux was killed: then "
-            "there are no series, histograms, peaks or verdict.",
+            "there are no series, histograms, peaks or verdict, unless it was repaired.",
         },
+        "repaired": _or_null(_repair()),
         "run": _run(),
         "sessions": _sessions(),
         "validity": _validity(),
@@ -76,6 +77,17 @@ def _top() -> dict[str, Node]:
         "series": _array("The run row by row of time, without gaps.", _row()),
         "histograms": _array("HdrHistograms of each step, in the order of steps.", _histograms()),
     }
+
+
+def _repair() -> Node:
+    return _object(
+        "Of a run that was killed, from what this was rebuilt; null: it is as the run wrote it.",
+        {
+            "source": {"type": "string", "description": "Name of the file with its rows."},
+            "rows": _count("Rows that it has."),
+            "cut_bytes": _count("Bytes of a last line that was cut, and left out."),
+        },
+    )
 
 
 def _run() -> Node:
@@ -202,6 +214,7 @@ def _threshold() -> Node:
                 "type": ["number", "null"],
                 "description": "The value, in unit; null if it is not known.",
             },
+            "observed_text": {"type": "string", "description": "The same for people."},
             "limit": number,
             "unit": {
                 "enum": list(get_args(Unit)),
@@ -337,6 +350,7 @@ def _latency() -> Node:
         "One latency, nanoseconds; null where count is 0.",
         {
             "count": _count("How many were measured."),
+            "sum": _or_null(_time("Of all of them, nanoseconds.")),
             "mean": _or_null(_time("Arithmetic mean, nanoseconds.")),
             "stdev": _or_null(_time("Standard deviation, nanoseconds.")),
             "min": _or_null(_time("The shortest, nanoseconds.")),

@@ -3,14 +3,19 @@
 The number is one above the highest there is, and the folder is made by a call that fails if it
 exists. So two runs that start at once never share one, and a deleted run's number is not given
 away again while there are higher ones.
+
+For as long as a run lives it holds a lock on the log in its folder. The system takes the lock away
+with the process, however that ends, so whether a run goes on can be told without its help.
 """
 
 import datetime
+import fcntl
 import os
 import pathlib
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,13 +23,15 @@ import tomli_w
 
 import flux
 from flux.config.locate import Path
+from flux.log import LOG_FILE
 from flux.masking import find_secrets, mask_secrets, replace_secrets
 from flux.storage import storing, write_whole
 
 SESSION_FILE: Final = "session.toml"
 """Name of the file that repeats a run."""
 
-_NAME = re.compile(r"result_([0-9]+)")
+RUN_FOLDER_NAME: Final = re.compile(r"result_([0-9]+)")
+"""What the folder of a run is called, with its number."""
 
 
 def create_run_folder(results: pathlib.Path) -> pathlib.Path:
@@ -50,8 +57,43 @@ def create_run_folder(results: pathlib.Path) -> pathlib.Path:
 
 
 def _highest(results: pathlib.Path) -> int:
-    matches = (_NAME.fullmatch(name) for name in os.listdir(results))
+    matches = (RUN_FOLDER_NAME.fullmatch(name) for name in os.listdir(results))
     return max((int(match[1]) for match in matches if match), default=0)
+
+
+@contextmanager
+def hold_run_folder(folder: pathlib.Path) -> Iterator[None]:
+    """Show all others that the run of this folder goes on while the block lasts.
+
+    Raises:
+        StorageFailed: the log in it cannot be made.
+    """
+    file = folder / LOG_FILE
+    with storing(file):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with storing(file, "lock"):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for who is just asking
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(folder: pathlib.Path) -> bool:
+    """Whether the run of this folder goes on."""
+    try:
+        descriptor = os.open(folder / LOG_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def write_session(

@@ -10,7 +10,7 @@ that carries a state from tick to tick, brings a `Profile` of its own.
 """
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol
 
 import attrs
@@ -96,6 +96,10 @@ class Shaper:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Shape batch by batch."""
         profile = self.whole_profile(context)
+        next_spike_ns: Callable[[int], int] | None = getattr(profile, "next_spike_ns", None)
+        if next_spike_ns is not None:
+            clock = context.run.clock
+            context.report_status("next_spike_ns", lambda: next_spike_ns(clock.now_ns()))
         async for demand in inbox:
             await outbox.send(profile.shape(demand))
 

@@ -82,6 +82,8 @@ class Run:
     """Completes the summary of the whole run: with findings, verdicts and marks."""
     marks: list[Mark] = attrs.field(factory=list)
     """What happened so far that is shown beside the numbers; add to it by `mark`."""
+    edges: Callable[[], list[dict[str, Any]]] = list
+    """What has passed from stage to stage so far, and what waits; plain data."""
     status: Callable[[], dict[str, dict[str, Any]]] = dict
     """What stages tell of themselves right now: by stage, then by what it is; plain data."""
     log: logging.Logger = attrs.field(factory=lambda: logging.getLogger("flux"))

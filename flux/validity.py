@@ -139,6 +139,8 @@ def _dropped(summary: Summary, limits: Validity) -> Iterator[Finding]:
     is_fatal = limits.max_dropped is not None and share > limits.max_dropped
     if is_fatal:
         text += f"; max_dropped is {_percent(limits.max_dropped or 0)}"
+    elif sessions.started < limits.min_rate * wanted:
+        return  # that too few started tells of the drops already
     yield Finding(text, is_fatal, remedy="raise max_in_flight or max_lag, or start fewer sessions")
 
 

@@ -105,6 +105,13 @@ def test_a_finding_says_what_to_do_below_it() -> None:
     assert lines[at + 1] == "          → start fewer sessions"
 
 
+def test_notes_follow_the_warning() -> None:
+    findings = (Finding("it was late", True), Finding("by the way", False))
+    page = format_summary(attrs.evolve(final_of([request()]), findings=findings), run_of())
+    warning = "          these numbers must not be trusted\n"
+    assert page.endswith(f"INVALID   it was late\n{warning}note      by the way\n")
+
+
 def test_each_threshold_is_shown_with_a_sign_and_what_was_observed() -> None:
     summary = final_of([request()] * 40)
     thresholds = [threshold("max < 1s"), threshold("max < 1ms"), threshold("p(99) < 1s")]

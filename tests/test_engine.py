@@ -220,7 +220,7 @@ def test_queued_sessions_are_marked_as_held(tmp_path: pathlib.Path) -> None:
 
 
 def test_who_waited_only_behind_others_is_marked_as_held_too(tmp_path: pathlib.Path) -> None:
-    # Both places are taken at 0.15 s and come free together at 1.16 s. Whoever was due meanwhile
+    # Both places are taken at 0.15 s and come free together at 1.159 s. Whoever was due meanwhile
     # has waited for a place: not the generator made it late.
     pipeline = pipeline_of(
         """
@@ -230,7 +230,7 @@ def test_who_waited_only_behind_others_is_marked_as_held_too(tmp_path: pathlib.P
         rate = "10/s"
         [[stage]]
         use = "null"
-        service = "10ms"
+        service = "9ms"
         max_in_flight = 2
         stall = { at = "150ms", for = "1s" }
         """,

@@ -191,6 +191,12 @@ def test_drops_are_told_and_fatal_over_a_limit(limit: float | None, is_fatal: bo
     assert text.startswith("1 % of the planned arrivals were dropped (1 of 100)")
 
 
+def test_drops_are_not_told_twice() -> None:
+    summary = final_of([*[request()] * 5, *[not_started(0, Flag.DROPPED)] * 5], planned=10)
+    (finding,) = find(summary)
+    assert finding.text.startswith("only 50 % of the planned arrivals started (5 of 10, 5 dropped)")
+
+
 def test_every_finding_says_what_to_do() -> None:
     rows = [
         request(flags=Flag.FIRST | Flag.LAST | Flag.ABORTED, start_ns=150 * MS),
@@ -199,7 +205,7 @@ def test_every_finding_says_what_to_do() -> None:
     ]
     generator = attrs.evolve(stalled_for(150, 2), cpu_s=9, wall_s=5, held_up_s={"csv": 1})
     found = find(final_of(rows, planned=9), Validity(max_cpu=1), [generator])
-    assert len(found) == 11
+    assert len(found) == 10
     assert [one.text for one in found if not one.remedy] == []
     assert not any("\n" in f"{one.text}{one.remedy}" for one in found)
 

@@ -319,6 +319,7 @@ def test_a_failed_threshold_exits_99_once_everything_is_written(
         "scope": "step null",
         "passed": False,
         "observed": 200,
+        "observed_text": "200",
         "limit": 1000,
         "unit": "count",
         "samples": 200,

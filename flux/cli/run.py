@@ -22,10 +22,12 @@ from flux.errors import ExitCode, StorageFailed
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
 from flux.junit import write_junit
+from flux.live.desk import Desk
+from flux.live.server import open_server
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
-from flux.run_folder import create_run_folder, write_session
+from flux.run_folder import create_run_folder, hold_run_folder, write_session
 from flux.screen import Screen, open_screen
 from flux.session_document import session_document
 from flux.stage import Run, Shard
@@ -95,7 +97,10 @@ def run_loaded(
     origins = pipeline.document.origins
     folder = create_run_folder(results)
     hidden = find_secrets(document, origins)
-    with open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log:
+    with (
+        hold_run_folder(folder),
+        open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log,
+    ):
         started_at = datetime.datetime.now().astimezone()
         write_session(
             folder,
@@ -156,10 +161,12 @@ async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> Run
             clock=LiveClock(trio.current_time() + LEAD_S),
             started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
         )
-        watchers = (*watchers, lambda run: DropWatch(run).look)
-        return await run_pipeline(
-            pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
-        )
+        desk = Desk(pipeline)
+        watchers = (*watchers, lambda run: DropWatch(run).look, desk.observer)
+        async with open_server(desk, run):
+            return await run_pipeline(
+                pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
+            )
 
 
 def _write_junit(path: pathlib.Path, result: RunResult, run: Run, code: ExitCode) -> ExitCode:

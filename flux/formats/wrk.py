@@ -15,8 +15,10 @@ from flux.formats.recording import Recording
 from flux.histogram import Histogram
 
 _PERCENTS: Final = (50, 75, 90, 99)
-_TIMES: Final = (1000.0, ("us", "ms", "s"))
-_COUNTS: Final = (1000.0, ("", "k", "M", "G", "T", "P"))
+TIMES: Final = (1000.0, ("us", "ms", "s"))
+"""Scale and names of the units of time."""
+COUNTS: Final = (1000.0, ("", "k", "M", "G", "T", "P"))
+"""Scale and names of the units of counts."""
 _BYTES: Final = (1024.0, ("", "K", "M", "G", "T", "P"))
 _NEXT_UNIT: Final = 0.85  # of the next unit is enough for wrk to use it
 
@@ -46,12 +48,12 @@ def _lines(recording: Recording, latency: str, url: str) -> Iterator[str]:
     yield f"Running {seconds:.0f}s test @ {url}"
     yield f"  1 threads and {recording.peak_users or 0} connections"
     yield f"  Thread Stats{'Avg':>6}{'Stdev':>11}{'Max':>8}{'+/- Stdev':>12}"
-    yield _stats("Latency", _moments(histogram), _TIMES)
-    yield _stats("Req/Sec", _rates(recording), _COUNTS)
+    yield stats_line("Latency", _moments(histogram), TIMES)
+    yield stats_line("Req/Sec", _rates(recording), COUNTS)
     yield "  Latency Distribution"
     for percent in _PERCENTS:
-        yield f"{percent:7.0f}%{_padded(_scaled(histogram.percentile(percent) / 1e3, _TIMES), 10)}"
-    length = _scaled(seconds * 1e6, _TIMES)
+        yield f"{percent:7.0f}%{_padded(_scaled(histogram.percentile(percent) / 1e3, TIMES), 10)}"
+    length = _scaled(seconds * 1e6, TIMES)
     yield f"  {total.requests} requests in {length}, {_scaled(total.bytes_in, _BYTES)}B read"
     errors = {
         name: sum(total.errors.get(error, 0) for error in kinds)
@@ -89,9 +91,10 @@ def _rates(recording: Recording) -> tuple[float, float, float, float]:
     return mean, deviation, float(rates.max()), share
 
 
-def _stats(
+def stats_line(
     name: str, figures: tuple[float, float, float, float], units: tuple[float, Sequence[str]]
 ) -> str:
+    """The line of one figure: mean, deviation, maximum, and the share within one deviation."""
     mean, deviation, largest, share = figures
     texts = (
         _padded(_scaled(mean, units), 8),

@@ -111,7 +111,7 @@ class Grid:
 
     def middles_s(self) -> npt.NDArray[np.float64]:
         """(bins,) the middle of each bin of time, seconds."""
-        return (np.arange(self.bins, dtype=np.float64) + 0.5) * self.width_ns / 1e9
+        return (np.arange(self.bins, dtype=np.float64) + 0.5) * (self.width_ns / 1e9)
 
     def percentiles_ms(self, name: str, percents: Sequence[float]) -> list[npt.NDArray[np.float64]]:
         """Each percentile of a latency over time, right within 1.6 %; NaN where there is none."""

@@ -76,14 +76,14 @@ class FrameMaker:
             "state": state_of(run),
             "target_per_s": _per_second(counts["due"], summary),
             "started_per_s": _per_second(counts["started"], summary),
-            "requests_per_s": summary.rate_per_s,
+            "requests_per_s": summary.load_per_s,
             "open_sessions": summary.open_sessions,
             "sessions": self._sessions,
             "steps": [step.row() for step in self._steps[:MOST_STEPS]],
             "hidden_steps": max(0, len(self._steps) - MOST_STEPS),
             "total": self._total.row(),
             "errors": self._errors,
-            "notes": notes_of(run),
+            "notes": [*phases_of(summary), *notes_of(run)],
             "marks": _last(run.marks),
             "status": run.status(),
         }
@@ -111,6 +111,11 @@ def state_of(run: Run) -> str:
     return "paused" if run.control.paused else "running"
 
 
+def phases_of(summary: Summary) -> list[str]:
+    """Which phase an interval is in, if the run has any; two where they meet."""
+    return [f"phase {phase.title}" for phase in summary.phases]
+
+
 def notes_of(run: Run) -> list[str]:
     """What somebody or something has changed about the plan."""
     control, notes = run.control, []
@@ -118,6 +123,8 @@ def notes_of(run: Run) -> list[str]:
         notes.append("paused")
     if control.scale not in (1.0, 0.0):
         notes.append(f"rate ×{control.scale:g}")
+    if control.guard != 1:
+        notes.append(f"guard ×{control.guard:g}")
     if control.spike is not None:
         factor = control.spike.factor_at(run.clock.now_ns())
         if factor != 1:

@@ -31,8 +31,11 @@ class Pacer:
         gaps = source.gap_blocks(random_stream(run.seed, context.source_name, "gaps"))
         count = getattr(source, "count", None)
         arithmetic = Arithmetic(gaps, count=count, shard=run.shard)
+        level = 0.0
+        context.report_status("level_per_s", lambda: level)
         async with aclosing(release(run, inbox)) as released:
             async for demand in released:
+                level = float(demand["end_level"][-1]) if len(demand) else level
                 arrivals = arithmetic.arrivals(demand)
                 if len(arrivals):
                     await outbox.send(arrivals)

@@ -134,6 +134,13 @@ class SpikesProfile:
         factors = (self._factor(demand[c] - start_ns, inside - start_ns) for c in _ENDS)
         return multiplied(demand, *factors)
 
+    def next_spike_ns(self, now_ns: int) -> int:
+        """When the next spike starts."""
+        starts_ns = self._starts_before(now_ns)
+        if starts_ns[-1] <= now_ns:  # that one is on: the next is not drawn yet
+            starts_ns = self._starts_before(self._end_ns)
+        return int(starts_ns[np.searchsorted(starts_ns, now_ns, side="right")])
+
     def _factor(self, since_ns: Times, inside_ns: Times) -> Factors:
         """Multiplier at these times since the start of a spike, by the phase of the second."""
         up_ns, down_ns = int(self._spikes.ramp_up), int(self._spikes.ramp_down)

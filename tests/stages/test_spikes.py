@@ -129,3 +129,12 @@ def test_wrong_tables_are_told_why() -> None:
     assert problems("spikes", 'every = "1s"\nmin_interval = "2s"\nmax_interval = "1s"') == [
         "min_interval must not be longer than max_interval"
     ]
+
+
+def test_the_next_spike_is_known_and_asking_changes_nothing() -> None:
+    spikes = Spikes(every=Duration.parse("30s"), factor=3.0, ramp_up=Duration.parse("5s"))
+    asked, silent = (SpikesProfile(spikes, random_stream(7, "spikes")) for _ in range(2))
+    times_ns = range(0, 600 * 10**9, 7 * 10**9)
+    told = [asked.next_spike_ns(time_ns) for time_ns in times_ns]
+    starts_ns = silent._starts_before(1200 * 10**9)
+    assert told == [int(starts_ns[starts_ns > time_ns][0]) for time_ns in times_ns]

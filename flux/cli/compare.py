@@ -1,0 +1,95 @@
+"""`flux compare`: what differs between runs, and how sure that is."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+import click
+
+from flux.cli.results import RESULTS
+from flux.compare.comparison import SEED, Comparison, Recorded
+from flux.compare.comparison import compare as compare_runs
+from flux.compare.limits import Limit, Verdict, exit_code, judge
+from flux.compare.page import comparison_page
+from flux.compare.text import comparison_document, format_comparison
+from flux.errors import ExitCode, FluxError, UsageError
+from flux.result_file import read_result
+from flux.result_reading import has_histograms, read_back
+from flux.runs.folders import find_run
+from flux.storage import write_whole
+
+
+class NotComparable(FluxError):
+    """A run has not shown enough to be compared with anything."""
+
+    exit_code = ExitCode.INVALID_RUN
+
+
+@click.command()
+@click.argument("runs", metavar="BASELINE RUN...", nargs=-1, required=True)
+@click.option(
+    "--fail-if",
+    "limits",
+    multiple=True,
+    metavar="LIMIT",
+    help='Exit 99 if so, as in "p99 > +5%" or "login:errors > +1%" (may be repeated).',
+)
+@click.option("--seed", type=click.IntRange(min=0), default=SEED, help="Of the random draws.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    help="Write a page to this file, too.",
+)
+@RESULTS
+def compare(
+    runs: Sequence[str],
+    limits: Sequence[str],
+    seed: int,
+    as_json: bool,
+    page: pathlib.Path | None,
+    results: pathlib.Path,
+) -> ExitCode:
+    """Compare runs with the first of them, with 95 % confidence intervals.
+
+    A run is its number, `last`, or the path of its folder or result.json. Exit codes: 0 ok, 96 a
+    run is invalid or has too few values for a limit, 99 a limit was missed.
+    """
+    if len(runs) < 2:
+        raise UsageError("a comparison must be of at least two runs, the baseline first")
+    parsed = [Limit.parse(one) for one in limits]
+    ours, *others = (_recorded(one, results) for one in runs)
+    comparisons = [compare_runs(ours, theirs, seed) for theirs in others]
+    verdicts = judge(parsed, comparisons)
+    if page is not None:
+        write_whole(page, comparison_page(comparisons, verdicts).encode())
+    _show(comparisons, verdicts, as_json=as_json)
+    return exit_code(comparisons, verdicts)
+
+
+def _show(comparisons: Sequence[Comparison], verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+    if as_json:
+        document = comparison_document(comparisons, verdicts)
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(format_comparison(one, verdicts) for one in comparisons), nl=False)
+
+
+def _recorded(which: str, results: pathlib.Path) -> Recorded:
+    path = pathlib.Path(which)
+    if path.is_file():
+        document, folder = read_result(path), path.parent
+    else:
+        run = find_run(which, results)
+        if run.result is None:
+            raise NotComparable(f"{run.title} ({run.state}) has no result", hint=_way_out(which))
+        document, folder = run.result, run.path
+    if not has_histograms(document):
+        raise NotComparable(f"run {which} has not come to its end", hint=_way_out(which))
+    summary, read = read_back(document, folder)
+    return Recorded(which, summary, read, document["validity"]["valid"])
+
+
+def _way_out(which: str) -> str:
+    return f"if it was killed: flux results repair {which}"

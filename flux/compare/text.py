@@ -1,0 +1,135 @@
+"""A comparison as text of about 80 columns, and as data for JSON. Pure."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flux.compare.comparison import Comparison, Difference, differing_names
+from flux.compare.figures import TIMES
+from flux.compare.intervals import LEVEL_PERCENT
+from flux.compare.limits import Verdict
+from flux.console import WIDTH, format_count, format_ns
+
+
+def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) -> str:
+    """The table of one comparison, ending in a line break."""
+    ours, theirs = comparison.ours, comparison.theirs
+    lines = [
+        f"baseline {ours.name}: {ours.run.name}, {ours.summary.measured_s:.1f} s, "
+        f"{ours.summary.total.requests:,} requests",
+        f"     run {theirs.name}: {theirs.run.name}, {theirs.summary.measured_s:.1f} s, "
+        f"{theirs.summary.total.requests:,} requests",
+        "",
+    ]
+    for name in differing_names([comparison]):
+        lines.append(_row(name, ("baseline", "run", "difference", f"{LEVEL_PERCENT} % interval")))
+        lines += (_line(one) for one in comparison.differences if one.step == name)
+        lines.append("")
+    for note in comparison.notes:
+        lines += _wrapped("note", note)
+    for verdict in verdicts:
+        if verdict.run == theirs.name:
+            lines += _wrapped(verdict.judgement, f"{verdict.limit.text}: {_why(verdict)}")
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def figure_name(one: Difference) -> str:
+    """Of the response time the figure alone, of the service time both."""
+    return f"service {one.figure}" if one.latency == "service" else one.figure
+
+
+def format_value(figure: str, value: float | None) -> str:
+    """A figure with its unit."""
+    if value is None:
+        return "-"
+    if figure in TIMES:
+        return format_ns(value)
+    return f"{100 * value:.3g} %" if figure == "errors" else f"{format_count(value)}/s"
+
+
+def format_change(figure: str, change: float) -> str:
+    """A difference in per cent, or of shares in points."""
+    unit = "pt" if figure == "errors" else "%"
+    return f"{100 * change:+.{2 if figure == 'errors' else 1}f} {unit}"
+
+
+def said(one: Difference) -> str:
+    """What may be said of a difference, in words."""
+    if one.certainty == "too few":
+        return f"too few: {min(one.our_count, one.their_count):,} of {one.fewest:,}"
+    return one.certainty
+
+
+def _line(one: Difference) -> str:
+    cells = [format_value(one.figure, value) for value in (one.ours, one.theirs)]
+    interval = one.interval
+    if interval is None:
+        return _row(f"  {figure_name(one)}", (*cells, "-", "-"), said(one))
+    ends = " … ".join(format_change(one.figure, end) for end in (interval.low, interval.high))
+    change = format_change(one.figure, interval.difference)
+    return _row(f"  {figure_name(one)}", (*cells, change, ends), said(one))
+
+
+def _row(name: str, cells: Sequence[str], certainty: str = "") -> str:
+    name = name if len(name) <= 15 else name[:14] + "…"
+    ours, theirs, change, ends = cells
+    return f"{name:<15}{ours:>10}{theirs:>10}{change:>11}{ends:>22}  {certainty}"
+
+
+def _wrapped(name: str, text: str) -> Iterator[str]:
+    yield from textwrap.wrap(text, WIDTH, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+
+
+def _why(verdict: Verdict) -> str:
+    interval, figure = verdict.difference.interval, verdict.difference.figure
+    if interval is None:
+        return said(verdict.difference)
+    low, high = (format_change(figure, end) for end in (interval.low, interval.high))
+    return f"{format_change(figure, interval.difference)} ({low} … {high})"
+
+
+def comparison_document(
+    comparisons: Sequence[Comparison], verdicts: Sequence[Verdict]
+) -> dict[str, Any]:
+    """All comparisons with one baseline: nanoseconds, per second and shares."""
+    return {
+        "schema": "flux.comparison/1",
+        "baseline": comparisons[0].ours.name,
+        "level_percent": LEVEL_PERCENT,
+        "comparisons": [
+            {
+                "run": one.theirs.name,
+                "notes": list(one.notes),
+                "widened": dict(one.factors),
+                "differences": [_difference(difference) for difference in one.differences],
+            }
+            for one in comparisons
+        ],
+        "limits": [
+            {
+                "limit": verdict.limit.text,
+                "run": verdict.run,
+                "step": verdict.difference.step,
+                "judgement": verdict.judgement,
+            }
+            for verdict in verdicts
+        ],
+    }
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    interval = one.interval
+    return {
+        "step": one.step,
+        "latency": one.latency or None,
+        "figure": one.figure,
+        "baseline": one.ours,
+        "run": one.theirs,
+        "baseline_count": one.our_count,
+        "run_count": one.their_count,
+        "fewest": one.fewest,
+        "difference": interval.difference if interval else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "certainty": one.certainty,
+    }
