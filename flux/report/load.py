@@ -43,7 +43,8 @@ def load_material(path: pathlib.Path) -> Material:
     if path.is_dir() and not file.exists():
         raise FluxError(
             f"{path} has no {RESULT_FILE}",
-            hint='a report is made from it: add a stage with use = "json" to the pipeline',
+            hint='add a stage with use = "json" to the pipeline; if it was killed and has rows, '
+            "flux results repair makes a result of them",
         )
     document = read_result(file)
     grid, notes = _load_grid(file, document)

@@ -62,11 +62,7 @@ def conclude(document: Fields) -> Conclusion:
 def _reasons(document: Fields) -> Iterator[Reason]:
     validity = table(document, "validity")
     if document.get("complete") is not True:
-        yield Reason(
-            "incomplete",
-            "the result was never finished: flux was killed, or is still running",
-            "charts that need the end of the run are missing",
-        )
+        yield _unfinished(table(document, "repaired"))
     findings = tables(validity, "findings")
     for finding in findings:
         kind: Literal["invalid", "note"] = "invalid" if finding.get("fatal") is True else "note"
@@ -81,6 +77,19 @@ def _reasons(document: Fields) -> Iterator[Reason]:
             yield Reason("failed", f"threshold {threshold_text(threshold)}")
 
 
+def _unfinished(repaired: Fields) -> Reason:
+    if repaired:
+        source, rows = text(repaired, "source"), count(repaired, "rows")
+        return Reason(
+            "incomplete", f"the run was killed; this was rebuilt from {rows:,} rows of {source}"
+        )
+    return Reason(
+        "incomplete",
+        "the result was never finished: flux was killed, or is still running",
+        "if it was killed and has rows: flux results repair",
+    )
+
+
 def threshold_title(threshold: Fields) -> str:
     """What a threshold is called: "response p(95) < 250ms [step login]"."""
     scope = text(threshold, "scope")
@@ -90,6 +99,8 @@ def threshold_title(threshold: Fields) -> str:
 
 def observed_text(threshold: Fields) -> str:
     """The value that was observed, with its unit."""
+    if told := text(threshold, "observed_text"):
+        return told
     written = text(threshold, "unit")
     unit: Unit = next((unit for unit in get_args(Unit) if unit == written), "count")
     return value_text(number(threshold, "observed"), unit)

@@ -49,6 +49,14 @@ def test_a_run_that_was_killed_is_incomplete_whatever_else_is_said() -> None:
     assert [reason.kind for reason in found.reasons] == ["incomplete", "invalid"]
 
 
+def test_a_repaired_run_is_incomplete_and_says_what_it_was_made_of() -> None:
+    document = document_of(is_final=False)
+    document["repaired"] = {"source": "requests.csv", "rows": 2000, "cut_bytes": 3}
+    assert [reason.text for reason in conclude(document).reasons] == [
+        "the run was killed; this was rebuilt from 2,000 rows of requests.csv"
+    ]
+
+
 @pytest.mark.parametrize(
     "document",
     [
