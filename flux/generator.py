@@ -20,8 +20,8 @@ class Generator:
     held_up_s: Mapping[str, float] = attrs.field(factory=dict)
     """Seconds for which rows waited because a stage could not keep up, by that stage's name."""
     lateness: Histogram = attrs.field(factory=Histogram, repr=False)
-    """How late the event loop ran what was due, a value for every 10 ms of the time; a stall of
-    150 ms is fifteen values, from 150 ms downwards."""
+    """How late the event loop ran what was due, a value for every 20 ms of the time; a stall of
+    150 ms is seven or eight values, from 150 ms downwards."""
 
     @property
     def cores(self) -> float | None:

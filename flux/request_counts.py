@@ -12,7 +12,7 @@ import numpy as np
 from flux.columns import ABORTED, FIRST, HELD, NEW_CONNECTION, SUCCESS, Column, Columns, Mask
 from flux.histogram import HistogramSet
 from flux.schemas import ERROR_TEXTS, ErrorCode
-from flux.summary import LATENCIES, StepSummary
+from flux.summary import StepSummary
 
 STATUSES = 1024
 """Statuses that are told apart; HTTP's end at 599, gRPC's at 16. Higher ones count as 1023."""
@@ -36,7 +36,9 @@ class RequestCounts:
         self._statuses = np.zeros((size, STATUSES), np.int64)
         self._errors = np.zeros((size, len(ErrorCode)), np.int64)
         self._counts = {name: np.zeros(size, np.int64) for name in _COUNTS}
-        self._latencies = {name: HistogramSet(size) for name in LATENCIES}
+        self._size = size
+        self._latencies: dict[str, HistogramSet] = {}
+        """Those that have values: a set is large, and few requests open a connection."""
 
     def add(self, rows: Columns) -> None:
         """Count requests: rows with a step.
@@ -67,8 +69,8 @@ class RequestCounts:
         self._errors += other._errors
         for name in _COUNTS:
             self._counts[name] += other._counts[name]
-        for name in LATENCIES:
-            self._latencies[name].merge(other._latencies[name])
+        for name, recorders in other._latencies.items():
+            self._recorders(name).merge(recorders)
 
     def summaries(self, names: Sequence[str]) -> tuple[StepSummary, ...]:
         """What is known of each. Histograms are not copied: add nothing from now on."""
@@ -122,9 +124,15 @@ class RequestCounts:
             return
         key = int(keys[0])
         if (keys == key).all():
-            self._latencies[name][key].record(values_ns)
+            self._recorders(name)[key].record(values_ns)
         else:
-            self._latencies[name].record(values_ns, keys)
+            self._recorders(name).record(values_ns, keys)
+
+    def _recorders(self, name: str) -> HistogramSet:
+        """The histograms of that latency, made if there are none."""
+        if name not in self._latencies:
+            self._latencies[name] = HistogramSet(self._size)
+        return self._latencies[name]
 
     def _count(self, name: str, keys: Column) -> None:
         table = self._counts[name]

@@ -30,7 +30,7 @@ from flux.control import Ending
 from flux.errors import ExitCode, FluxError
 from flux.generator import Generator
 from flux.histogram import Histogram, decode
-from flux.histogram.layout import index_of
+from flux.histogram.layout import COUNTS_LENGTH, index_of
 from flux.result_file import ENCODED, REPORTED_PERCENTS, Document, percent_name
 from flux.series import EMPTY_SKETCH, PERCENTS, QUANTILES, ROW, Series, Sketch
 from flux.stage import Run, Shard
@@ -263,13 +263,13 @@ def _made_up(latency: Document) -> Histogram:
 
 def _ranked(count: int, percents: Sequence[float], values_ns: Sequence[int]) -> Histogram:
     """So many values, of which these are the ones at these percentiles, the last of them 100."""
-    histogram, last = Histogram(count=count), 0
+    counts, last = np.zeros(COUNTS_LENGTH, np.int64), 0
     for percent, value_ns in zip(percents, values_ns) if count else ():
         # The rank that Histogram.percentiles looks for, with the same slack.
         rank = max(1, math.ceil(percent * count / 100 * (1 - 2.0**-51)))
-        histogram.counts[index_of(value_ns)] += rank - last
+        counts[index_of(value_ns)] += rank - last
         last = rank
-    return histogram
+    return Histogram.from_counts(counts)
 
 
 def _with_moments(histogram: Histogram, latency: Document) -> Histogram:

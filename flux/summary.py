@@ -125,7 +125,10 @@ class StepSummary:
     tls: Histogram = attrs.field(factory=Histogram, repr=False)
 
     def merge(self, others: Iterable["StepSummary"]) -> "StepSummary":
-        """This and the others together, under this one's name; all stay as they are."""
+        """This and the others together, under this one's name; all stay as they are.
+
+        Histograms are shared where nothing is to be added: record nothing from now on.
+        """
         parts = (self, *others)
         merged = {
             field.name: _SUMS.get(field.name, sum)(getattr(part, field.name) for part in parts)
@@ -356,8 +359,12 @@ def _added_counts(parts: Iterable[Mapping[int, int]]) -> dict[int, int]:
 
 
 def _added_histograms(parts: Iterable[Histogram]) -> Histogram:
+    """Their sum; of one that alone has values, that very one."""
+    filled = [part for part in parts if part.count]
+    if len(filled) == 1:
+        return filled[0]
     added = Histogram()
-    for part in parts:
+    for part in filled:
         added.merge(part)
     return added
 

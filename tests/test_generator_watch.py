@@ -30,9 +30,9 @@ async def watched(block_s: float) -> Generator:
 
 def test_a_blocked_loop_is_a_stall_of_as_many_moments_as_it_lasted() -> None:
     lateness = trio.run(watched, 0.15).lateness
-    assert lateness.max_ns >= 140 * MS
+    assert lateness.max_ns >= 125 * MS, "up to a period less than the block"
     late = lateness.count - lateness.count_at_or_below(39 * MS)
-    assert late >= 10, "of fifteen moments, 150 ms to 10 ms late, those over 39 ms"
+    assert 5 <= late <= 9, "of seven or eight moments, those that were late by over 39 ms"
 
 
 def test_nothing_is_measured_under_a_virtual_clock() -> None:

@@ -53,7 +53,7 @@ HIGHEST_NS = HIGHEST_US * 1000
 SIGNIFICANT_DIGITS = 3
 """Decimal digits to which every value is kept."""
 
-HALF = 2 ** math.ceil(math.log2(10**SIGNIFICANT_DIGITS))
+HALF: int = 2 ** math.ceil(math.log2(10**SIGNIFICANT_DIGITS))
 """Steps per doubling, 1024: the first power of two that resolves three digits."""
 SUB_BUCKETS = 2 * HALF
 """Counters of 1 µs, 2048; HdrHistogram's name for them."""
@@ -97,8 +97,11 @@ def indexes_of(values_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def index_of(value_ns: int) -> int:
     """Index of the counter of one value; values out of range share the first or last in range."""
-    in_range = min(max(value_ns, 0), HIGHEST_NS)
-    return int(indexes_of(np.array([in_range], dtype=np.int64))[0])
+    value_us = (min(max(value_ns, 0), HIGHEST_NS) + 500) // 1000
+    if value_us < HALF:
+        return value_us
+    shift = value_us.bit_length() - HALF.bit_length()
+    return HALF * shift + (value_us >> shift)
 
 
 def lowest_us(indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

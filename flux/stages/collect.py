@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import attrs
+import numpy as np
 import trio
 
 from flux.collection import Collection
 from flux.config.problems import Violation
-from flux.schemas import OUTCOME, SUMMARY, Schema
+from flux.schemas import OUTCOME, SUMMARY, Rows, Schema
 from flux.stage import Context, Inbox, Outbox
 from flux.summary import Summary
 from flux.units import Duration
@@ -19,6 +20,9 @@ GRACE_NS = 250_000_000
 
 PLANNED_GRACE_INTERVALS = 10
 """The same in a plan, where rows come in as fast as they are made: as many intervals."""
+
+ROWS_AT_ONCE = 4096
+"""Rows that are counted at once, at the least; fewer wait for the end of the interval."""
 
 SHORTEST_INTERVAL = Duration.parse("100ms")
 
@@ -52,17 +56,19 @@ class Collect:
             phases=context.phases,
             has_users=context.has_users,
         )
-        ready: deque[Summary] = deque()
+        rows_at_once = ROWS_AT_ONCE if context.run.clock.is_live else 1
+        pending, ready = _Pending(collection, rows_at_once), deque[Summary]()
         async with trio.open_nursery() as ticking:
             if context.run.clock.is_live:
-                ticking.start_soon(self._tick, context, collection, ready, outbox)
+                ticking.start_soon(self._tick, context, pending, ready, outbox)
             async for rows in inbox:
-                collection.add(rows)
+                pending.take(rows)
                 if not context.run.clock.is_live:
                     until_ns = collection.newest_ns - PLANNED_GRACE_INTERVALS * self.interval
                     ready.extend(collection.close(until_ns))
                     await _send_all(ready, outbox)
             ticking.cancel_scope.cancel()
+        pending.count()
         *closed, final = collection.finish(_end_ns(context), context.run.planned())
         opened = context.run.open_sessions()
         ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
@@ -70,7 +76,7 @@ class Collect:
         await outbox.send(context.run.conclude(final))
 
     async def _tick(
-        self, context: Context, collection: Collection, ready: deque[Summary], outbox: Outbox
+        self, context: Context, pending: "_Pending", ready: deque[Summary], outbox: Outbox
     ) -> None:
         """Close intervals by the clock; what could not be sent stays in `ready`."""
         clock = context.run.clock
@@ -79,10 +85,41 @@ class Collect:
             await clock.wait_until(end_ns + GRACE_NS)
             until_ns = clock.now_ns() - GRACE_NS
             opened = context.run.open_sessions()
-            closed = collection.close(max(end_ns, until_ns))
+            pending.count()
+            closed = pending.collection.close(max(end_ns, until_ns))
             ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
             await _send_all(ready, outbox)
             end_ns = (until_ns // self.interval + 1) * self.interval
+
+
+class _Pending:
+    """Rows that wait to be counted together.
+
+    To count a batch takes some 0.4 ms, whether it has 20 rows or 2,000, and nothing else runs
+    meanwhile. So at low rates they are counted once an interval, when somebody wants to know.
+    """
+
+    def __init__(self, collection: Collection, rows_at_once: int) -> None:
+        self.collection = collection
+        self._rows_at_once = rows_at_once
+        self._batches: list[Rows] = []
+        self._rows = 0
+
+    def take(self, rows: Rows) -> None:
+        """Take a batch, and count all of them if they are many."""
+        self._batches.append(rows)
+        self._rows += len(rows)
+        if self._rows >= self._rows_at_once:
+            self.count()
+
+    def count(self) -> None:
+        """Count those that wait."""
+        if self._batches:
+            # Eight times as fast as np.concatenate, which copies such rows column by column.
+            together = b"".join([np.ascontiguousarray(batch).data for batch in self._batches])
+            self._batches.clear()
+            self._rows = 0
+            self.collection.add(np.frombuffer(together, OUTCOME.dtype))
 
 
 async def _send_all(ready: deque[Summary], outbox: Outbox) -> None:
