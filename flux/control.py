@@ -5,12 +5,10 @@ the pacer reads the level's factor once a tick, executors wait for the two event
 """
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import attrs
-import trio
 
+from flux.cancelling_event import CancellingEvent
 from flux.errors import ExitCode
 
 
@@ -57,9 +55,9 @@ class Control:
     spike: Spike | None = None
     guard: float = 1.0
     """What a guard multiplies the level by, whatever people set: 0 while a breaker is open."""
-    stopping: trio.Event = attrs.field(factory=trio.Event, init=False)
+    stopping: CancellingEvent = attrs.field(factory=CancellingEvent, init=False)
     """Set: no session starts any more; those in flight are finished within the drain time."""
-    aborting: trio.Event = attrs.field(factory=trio.Event, init=False)
+    aborting: CancellingEvent = attrs.field(factory=CancellingEvent, init=False)
     """Set: what is in flight is given up at once."""
     ending: Ending | None = attrs.field(default=None, init=False)
     """What ended the run early, if it was a threshold, a guard or the like: the first of them."""
@@ -92,17 +90,3 @@ class Control:
         if self.paused:
             return 0.0
         return self.guard * self.scale * (self.spike.factor_at(time_ns) if self.spike else 1.0)
-
-
-@asynccontextmanager
-async def cancelled_by(event: trio.Event) -> AsyncIterator[None]:
-    """Cancel the block when the event is set, and go on after it."""
-
-    async def wait() -> None:
-        await event.wait()
-        nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait)
-        yield
-        nursery.cancel_scope.cancel()

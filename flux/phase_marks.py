@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from flux.control import cancelled_by
 from flux.phases import Phase
 from flux.stage import Run
 from flux.units import Duration
@@ -12,7 +11,7 @@ async def mark_phases(run: Run, phases: Sequence[Phase]) -> None:
     """Mark each phase as it begins, until the run is stopped; of a plan, none."""
     if not run.clock.is_live:
         return
-    async with cancelled_by(run.control.stopping):
+    with run.control.stopping.cancelling():
         for phase in phases:
             await run.clock.wait_until(phase.start_ns)
             run.mark("phase", _text(phase))

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 
 import trio
 
-from flux.control import cancelled_by
 from flux.pacing import pieces
 from flux.schemas import Rows
 from flux.shaping import with_levels
@@ -55,7 +54,7 @@ def _controlled(run: Run, row: Rows) -> Rows:
 async def _receive_unless_stopped(run: Run, inbox: Inbox) -> Rows | None:
     """The next batch; None at the end of the inbox or when the run is stopped."""
     demand: Rows | None = None
-    async with cancelled_by(run.control.stopping):
+    with run.control.stopping.cancelling():
         try:
             demand = await inbox.receive()
         except trio.EndOfChannel:
@@ -65,6 +64,6 @@ async def _receive_unless_stopped(run: Run, inbox: Inbox) -> Rows | None:
 
 async def _wait_unless_stopped(run: Run, time_ns: int) -> bool:
     """Wait until that time; False as soon as the run is stopped."""
-    async with cancelled_by(run.control.stopping):
+    with run.control.stopping.cancelling():
         await run.clock.wait_until(time_ns)
     return not run.control.stopping.is_set()

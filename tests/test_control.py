@@ -1,9 +1,8 @@
 """Live control: what the pacer multiplies the level by, and how a run is told to end."""
 
 import pytest
-import trio
 
-from flux.control import Control, Ending, Spike, cancelled_by
+from flux.control import Control, Ending, Spike
 from flux.errors import ExitCode
 
 
@@ -38,28 +37,6 @@ def test_aborting_is_stopping_too() -> None:
     control = Control()
     control.abort()
     assert (control.stopping.is_set(), control.aborting.is_set()) == (True, True)
-
-
-async def test_a_set_event_cancels_the_block_and_no_more(autojump_clock: trio.abc.Clock) -> None:
-    event = trio.Event()
-
-    async def set_later() -> None:
-        await trio.sleep(1)
-        event.set()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(set_later)
-        async with cancelled_by(event):
-            await trio.sleep(10)
-        assert trio.current_time() == pytest.approx(1)
-        await trio.sleep(1)
-    assert trio.current_time() == pytest.approx(2)
-
-
-async def test_an_event_that_is_never_set_changes_nothing(autojump_clock: trio.abc.Clock) -> None:
-    async with cancelled_by(trio.Event()):
-        await trio.sleep(3)
-    assert trio.current_time() == pytest.approx(3)
 
 
 def test_what_ended_a_run_first_is_what_ended_it() -> None:

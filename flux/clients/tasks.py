@@ -18,7 +18,6 @@ import trio
 
 from flux.clients.users import User, Users
 from flux.clients.work import Work
-from flux.control import cancelled_by
 from flux.flows.actions import End, Headers, Pause, Result, Send, Session
 from flux.schemas import NOBODY, ROSTER, ErrorCode, Flag, Rows
 
@@ -295,7 +294,7 @@ class _ClosedDriver(_Driver):
         self._users = Users(work, open_exchanger, self._run_session)
 
     async def _dispatch(self, sessions: trio.Nursery) -> None:
-        async with cancelled_by(self._users.is_over):
+        with self._users.is_over.cancelling():
             async for batch in self._work.inbox:
                 for due_ns, number, change in batch.tolist():
                     await self._clock.wait_until(due_ns)
@@ -323,7 +322,7 @@ class _VisitorsDriver(_OpenDriver):
     async def _dispatch(self, sessions: trio.Nursery) -> None:
         await super()._dispatch(sessions)
         # Nobody else comes. Who is in stays as long as it is to.
-        async with cancelled_by(self._users.is_over):
+        with self._users.is_over.cancelling():
             self._users.attendance.end()
             if self._users.habits.stay_ns is None:
                 await trio.sleep_forever()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 import trio
 
+from flux.cancelling_event import CancellingEvent
 from flux.clients.attendance import Attendance, IterationNumbers
 from flux.clients.work import Work
 from flux.flows.actions import Session
@@ -59,7 +60,7 @@ class Users:
             raise TypeError("an executor of users needs to know what they do")
         run = work.context.run
         self.habits = work.habits
-        self.is_over = trio.Event()
+        self.is_over = CancellingEvent()
         """Set once nothing will begin any more."""
         self.numbers = IterationNumbers(run.shard, self.habits.count)
         self.attendance = Attendance(self.habits, self.is_over.set)

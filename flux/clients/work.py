@@ -9,7 +9,6 @@ import trio
 
 from flux.clients.outcome_log import OutcomeLog
 from flux.clients.target_choice import TargetChoice
-from flux.control import cancelled_by
 from flux.flows.actions import Flow
 from flux.habits import Habits
 from flux.schemas import Flag, Schema
@@ -67,11 +66,12 @@ class Work:
         front of a target that hangs would be worked off at the pace of its time limits.
         """
         run = self.context.run
-        async with cancelled_by(run.control.stopping), trio.open_nursery() as nursery:
-            if self.ends_ns is not None:
-                nursery.start_soon(self._cancel_at, self.ends_ns + run.drain_ns, nursery)
-            yield
-            nursery.cancel_scope.cancel()
+        with run.control.stopping.cancelling():
+            async with trio.open_nursery() as nursery:
+                if self.ends_ns is not None:
+                    nursery.start_soon(self._cancel_at, self.ends_ns + run.drain_ns, nursery)
+                yield
+                nursery.cancel_scope.cancel()
 
     async def _cancel_at(self, time_ns: int, nursery: trio.Nursery) -> None:
         await self.context.run.clock.wait_until(time_ns)

@@ -21,7 +21,7 @@ GRACE_NS = 250_000_000
 PLANNED_GRACE_INTERVALS = 10
 """The same in a plan, where rows come in as fast as they are made: as many intervals."""
 
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 """Rows that are counted at once, at the least; fewer wait for the end of the interval."""
 
 SHORTEST_INTERVAL = Duration.parse("100ms")
@@ -86,8 +86,10 @@ class Collect:
             until_ns = clock.now_ns() - GRACE_NS
             opened = context.run.open_sessions()
             pending.count()
-            closed = pending.collection.close(max(end_ns, until_ns))
-            ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
+            await trio.lowlevel.checkpoint()
+            for closed in pending.collection.close(max(end_ns, until_ns)):
+                ready.append(attrs.evolve(closed, open_sessions=opened))
+                await trio.lowlevel.checkpoint()  # what is due meanwhile is not to wait for it all
             await _send_all(ready, outbox)
             end_ns = (until_ns // self.interval + 1) * self.interval
 

@@ -7,7 +7,6 @@ from flux.clients.wire.models import Model
 from flux.clients.wire.sessions import Sessions
 from flux.clients.wire.settings import WireSettings
 from flux.clients.work import Work
-from flux.control import cancelled_by
 
 
 async def drive(work: Work, *targets: WireSettings) -> None:
@@ -42,14 +41,15 @@ async def drive(work: Work, *targets: WireSettings) -> None:
 
 async def _dispatch(work: Work, loop: Loop, model: Model, dispatched: trio.Event) -> None:
     """Hand the inbox on until it ends or the run is stopped, then drain."""
-    async with work.starting(), cancelled_by(model.is_over):
-        async for batch in work.inbox:
-            model.feed(batch)
+    async with work.starting():
+        with model.is_over.cancelling():
+            async for batch in work.inbox:
+                model.feed(batch)
+                loop.wake()
+                await model.wait_for_room()
+            model.end()
             loop.wake()
-            await model.wait_for_room()
-        model.end()
-        loop.wake()
-        await model.is_over.wait()
+            await model.is_over.wait()
     flag = work.never_started
     model.stop(loop.now_ns(), flag)
     if work.are_arrivals:

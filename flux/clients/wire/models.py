@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import trio
 
+from flux.cancelling_event import CancellingEvent
 from flux.clients.wire.deadlines import NEVER_NS
 from flux.clients.wire.visit import Home, Visit
 from flux.clients.work import Work
@@ -36,7 +37,7 @@ class Model(Protocol):
     """Sessions, or in the closed model users, that have not ended."""
     live: set[Visit]
     """These."""
-    is_over: trio.Event
+    is_over: CancellingEvent
     """Set once nothing will ever start again, as far as it is up to this."""
 
     def feed(self, batch: Rows) -> None:
@@ -86,7 +87,7 @@ class OpenModel:
         self.next_due_ns = NEVER_NS
         self.running = 0
         self.live: set[Visit] = set()
-        self.is_over = trio.Event()
+        self.is_over = CancellingEvent()
 
     def feed(self, batch: Rows) -> None:
         """Take a batch of arrivals."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
+from flux.cancelling_event import CancellingEvent
 from flux.clients.attendance import Attendance, IterationNumbers
 from flux.clients.wire.deadlines import NEVER_NS
 from flux.clients.wire.models import BURST, MOST_AHEAD, OpenModel
@@ -35,7 +36,7 @@ class Rounds:
         work: Work,
         *,
         on_gone: Callable[[Visit, int], None],
-        is_over: trio.Event,
+        is_over: CancellingEvent,
     ) -> None:
         """Begin with nobody.
 
@@ -159,7 +160,7 @@ class ClosedModel:
         self.next_due_ns = NEVER_NS
         self.running = 0
         self.live: set[Visit] = set()
-        self.is_over = trio.Event()
+        self.is_over = CancellingEvent()
         self._rounds = Rounds(sessions, loop, work, on_gone=self._on_gone, is_over=self.is_over)
         self.on_end = self._rounds.on_end
 
