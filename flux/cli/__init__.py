@@ -90,13 +90,8 @@ def group() -> None:
     """
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with an `ExitCode`."""
-    sys.exit(invoke(arguments))
-
-
 def invoke(arguments: list[str] | None = None) -> int:
-    """Run the command line; every expected error becomes one message on stderr."""
+    """Run the command line: its `ExitCode`; every expected error becomes one message on stderr."""
     try:
         outcome: Any = group.main(arguments, prog_name="flux", standalone_mode=False)
     except click.exceptions.Abort:

@@ -104,7 +104,7 @@ expect = { status = 200 }
     """Sessions open at once, at the most; in the closed model `users` says how many there are."""
     on_late: OnLate = "queue"
     """What becomes of an arrival that finds no place: "queue" waits for one, "drop" gives it up."""
-    max_lag: Duration | None = None
+    max_lag: Annotated[Duration, above(0)] | None = None
     """An arrival that could not start this long after it was due is dropped; never if absent."""
     max_connections: Annotated[int, at_least(1)] | None = None
     """Connections open at once to each target; as many as sessions need when absent."""

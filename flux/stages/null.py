@@ -11,7 +11,7 @@ from flux.clients.outcome_log import OutcomeLog
 from flux.clients.tasks import Exchange, Exchanger, drive
 from flux.clients.work import Limits, OnLate, Work
 from flux.clock import Clock
-from flux.config.rules import at_least, between
+from flux.config.rules import above, at_least, between
 from flux.flows.actions import Action, End, Flow, RequestPlan, Result, Send, Session, Text
 from flux.randomness import uniform
 from flux.schemas import ARRIVAL, OUTCOME, ROSTER, ErrorCode, Schema
@@ -54,7 +54,7 @@ class Null:
     """Sessions open at once, at the most."""
     on_late: OnLate = "queue"
     """What becomes of an arrival that finds no place: "queue" waits for one, "drop" gives it up."""
-    max_lag: Duration | None = None
+    max_lag: Annotated[Duration, above(0)] | None = None
     """An arrival that could not start this long after it was due is dropped; never if absent."""
     processes: Processes = ONE
     """Worker processes that share the sessions; "auto": one for each CPU that flux may use. What

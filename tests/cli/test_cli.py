@@ -405,3 +405,28 @@ def test_a_reader_of_one_line_gets_it(file: pathlib.Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "seq,due_ns\n", "")
+
+
+@pytest.mark.parametrize("after_s", [0.03, 0.05, 0.08, 0.15])
+def test_an_early_interrupt_prints_no_traceback(after_s: float) -> None:
+    """Whatever was being imported, or done, by then."""
+    flux = subprocess.Popen(
+        [sys.executable, "-S", "-c", _SLOW_START, str(after_s)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _, said = flux.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert flux.returncode in (ExitCode.INTERRUPTED, ExitCode.OK)
+
+
+_SLOW_START = """
+import os, signal, site, sys
+site.main()
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+sys.argv = ["flux", "stages"]
+from flux.__main__ import main
+main()
+"""

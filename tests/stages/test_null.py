@@ -31,6 +31,12 @@ def outcomes(text: str, arrivals: Rows, **context: Any) -> Rows:
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
+@pytest.mark.parametrize("use", ["null", "http"])
+def test_a_lag_of_nothing_would_drop_every_arrival_and_is_refused(use: str) -> None:
+    text = 'target = "http://127.0.0.1"\nstep = [{ get = "/" }]\n' if use == "http" else ""
+    assert problems(use, f'{text}max_lag = "0ms"') == ["max_lag must be greater than 0"]
+
+
 def test_the_sample_takes_five_milliseconds() -> None:
     assert load_sample("null").ends_at(100 * MS) == 105 * MS
 
