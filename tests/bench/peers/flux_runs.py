@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -53,6 +54,8 @@ class Flux:
     outputs: bool = False
     """Whether a csv row is written for every request; result.json is written in any case."""
     processes: int = 1
+    commands: int = 1
+    """How many of it run at once, knowing nothing of each other; connections are shared out."""
 
     def version(self) -> str:
         """As in `0.1.0`.
@@ -65,9 +68,11 @@ class Flux:
 
     def job(self, work: Work) -> Job:
         """The pipeline is written out in full; its results land in the folder of the job."""
+        one = [*_command(), "run", "pipeline.toml", "--quiet"]
+        several = ["sh", "-c", f"{f'{shlex.join(one)} & ' * self.commands} wait"]
         return Job(
-            command=[*_command(), "run", "pipeline.toml", "--quiet"],
-            read=read_run,
+            command=one if self.commands == 1 else several,
+            read=lambda run, folder: read_runs(run, folder, self.commands),
             files={"pipeline.toml": self.pipeline(work)},
             environment=self._environment(),
         )
@@ -85,7 +90,7 @@ class Flux:
     def _source(self, work: Work) -> str:
         count = f"count = {self.count}\n" if self.count else ""
         if self.rate_per_s is None:
-            return f'[[stage]]\nuse = "users"\nusers = {work.connections}\n{count}'
+            return f'[[stage]]\nuse = "users"\nusers = {work.connections // self.commands}\n{count}'
         return f'[[stage]]\nuse = "exponential"\nrate = "{self.rate_per_s}/s"\n{count}'
 
     def _executor(self, work: Work) -> str:
@@ -128,15 +133,25 @@ def _last_line(text: str) -> str:
     return lines[-1] if lines else "it printed nothing"
 
 
-def read_run(run: ChildRun, folder: pathlib.Path) -> Figures:
-    """The figures of the one run that was made in this folder."""
+def read_runs(run: ChildRun, folder: pathlib.Path, count: int = 1) -> Figures:
+    """The figures of the runs that were made in this folder, all at once."""
     if run.exit_code not in ACCEPTABLE_EXITS:
         raise ChildFailed(f"flux ended with exit code {run.exit_code}: {_last_line(run.stderr)}")
     results = sorted(folder.glob("results/result_*/result.json"))
-    if len(results) != 1:
-        raise ChildFailed(f"flux left {len(results)} results, not 1: {_last_line(run.stderr)}")
-    figures = read_result(json.loads(results[0].read_text()))
-    return attrs.evolve(figures, more={**figures.more, "invalid": float(run.exit_code == 96)})
+    if len(results) != count:
+        raise ChildFailed(
+            f"flux left {len(results)} results, not {count}: {_last_line(run.stderr)}"
+        )
+    each = [read_result(json.loads(result.read_text())) for result in results]
+    return Figures(
+        requests=sum(one.requests for one in each),
+        requests_per_s=sum(one.requests_per_s for one in each),
+        errors=sum(one.errors for one in each),
+        more={
+            **{name: max(one.more[name] for one in each) for name in each[0].more},
+            "invalid": float(run.exit_code == 96),
+        },
+    )
 
 
 def read_result(result: Mapping[str, Any]) -> Figures:
