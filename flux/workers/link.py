@@ -1,6 +1,6 @@
 """What a worker and its parent say to each other, over one inherited socket.
 
-A frame is a head of 13 bytes and a body. Rows travel as the bytes of their array; everything else
+A frame is a head of 21 bytes and a body. Rows travel as the bytes of their array; everything else
 is pickled: both ends are the same program, and nobody else holds the socket.
 """
 
@@ -15,10 +15,19 @@ import trio
 
 from flux.schemas import OUTCOME, Rows, read_only
 
-_HEAD = struct.Struct("<BqI")
+_HEAD = struct.Struct("<BqqI")
 
-UNKNOWN = -1
-"""In the place of the number of arrivals planned, in the closed model."""
+_UNKNOWN = -1
+
+
+@attrs.frozen
+class Count:
+    """Where a worker is; None where it cannot tell."""
+
+    planned: int | None = None
+    """Arrivals planned so far; not known in the closed model."""
+    open_sessions: int | None = None
+    """Sessions under way."""
 
 
 class Kind(enum.IntEnum):
@@ -37,9 +46,9 @@ class Kind(enum.IntEnum):
     READY = 6
     """From the worker: it holds its job and waits for GO."""
     ROWS = 7
-    """From the worker: OUTCOME rows; the number is that of arrivals planned so far."""
-    PLANNED = 8
-    """From the worker: the same number with no rows."""
+    """From the worker: OUTCOME rows, and the count with them."""
+    COUNT = 8
+    """From the worker: the count with no rows."""
     LOG = 9
     """From the worker: a list of (level, text)."""
     STOPPED = 10
@@ -59,8 +68,8 @@ class Frame:
     """One message."""
 
     kind: Kind
-    number: int
-    """Arrivals planned so far, where the kind says so."""
+    count: Count
+    """Of ROWS and COUNT; of others it knows nothing."""
     body: bytearray
 
     @property
@@ -87,20 +96,20 @@ class Link:
         Raises:
             OSError: the other end is gone.
         """
-        await self._send(kind, 0, b"" if value is None else pickle.dumps(value))
+        await self._send(kind, Count(), b"" if value is None else pickle.dumps(value))
 
-    async def send_planned(self, planned: int | None, rows: Rows | None = None) -> None:
-        """Send how many arrivals were planned so far, perhaps with rows."""
-        number = UNKNOWN if planned is None else planned
+    async def send_count(self, count: Count, rows: Rows | None = None) -> None:
+        """Send where the worker is, perhaps with rows."""
         if rows is None:
-            await self._send(Kind.PLANNED, number, b"")
+            await self._send(Kind.COUNT, count, b"")
         else:
             body = np.ascontiguousarray(rows).view(np.uint8).data
-            await self._send(Kind.ROWS, number, body)
+            await self._send(Kind.ROWS, count, body)
 
-    async def _send(self, kind: Kind, number: int, body: bytes | memoryview) -> None:
+    async def _send(self, kind: Kind, count: Count, body: bytes | memoryview) -> None:
+        numbers = (_coded(count.planned), _coded(count.open_sessions))
         async with self._sending:
-            await self._send_all(memoryview(_HEAD.pack(kind, number, len(body))))
+            await self._send_all(memoryview(_HEAD.pack(kind, *numbers, len(body))))
             await self._send_all(memoryview(body))
 
     async def _send_all(self, data: memoryview) -> None:
@@ -112,9 +121,11 @@ class Link:
         head = await self._receive_exactly(_HEAD.size)
         if head is None:
             return None
-        kind, number, length = _HEAD.unpack(head)
+        kind, planned, open_sessions, length = _HEAD.unpack(head)
         body = await self._receive_exactly(length)
-        return None if body is None else Frame(Kind(kind), number, body)
+        if body is None:
+            return None
+        return Frame(Kind(kind), Count(_decoded(planned), _decoded(open_sessions)), body)
 
     async def _receive_exactly(self, length: int) -> bytearray | None:
         data = bytearray(length)
@@ -132,3 +143,11 @@ class Link:
     def close(self) -> None:
         """Close this end: the other one is told."""
         self._socket.close()
+
+
+def _coded(number: int | None) -> int:
+    return _UNKNOWN if number is None else number
+
+
+def _decoded(number: int) -> int | None:
+    return None if number == _UNKNOWN else number

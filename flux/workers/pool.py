@@ -20,7 +20,7 @@ from flux.summary import Finding
 from flux.workers.books import Books
 from flux.workers.job import Order, shard_of
 from flux.workers.keys import OnWorkerLoss
-from flux.workers.link import UNKNOWN, Frame, Kind
+from flux.workers.link import Count, Frame, Kind
 from flux.workers.lost import Share, cut_rows, lost_rows, lost_users
 from flux.workers.process import WorkerProcess
 from flux.workers.steering import Change, Steering, change_after_ns
@@ -87,11 +87,17 @@ class _Member:
     users: Books
     """Users who arrived and were heard of, by their number."""
     planned: int | None = None
+    open_sessions: int | None = None
     generator: Generator | None = None
     """What it knows of itself, once it has ended well."""
     fate: str = ""
     """How it died, if it did."""
     died_ns: int = 0
+
+    @property
+    def tells_open(self) -> bool:
+        """Whether it is known how many sessions it has open, if only that it has none any more."""
+        return self.open_sessions is not None or bool(self.fate)
 
 
 class _PoolRun:
@@ -109,6 +115,7 @@ class _PoolRun:
         self._stopped_ns: int | None = None
         self._failures: list[FluxError] = []
         self._status: dict[str, Any] = {}
+        self._tells_open = False
         count = len(pool.workers)
         shards = [shard_of(self._run.shard, worker.number, count) for worker in pool.workers]
         shares = [Share(pool.pipeline, self._run, shard, self._steering) for shard in shards]
@@ -166,8 +173,8 @@ class _PoolRun:
         """Take in what a worker sends until it says that nothing follows, or is gone."""
         while (frame := await member.worker.link.receive()) is not None:
             match frame.kind:
-                case Kind.ROWS | Kind.PLANNED:
-                    self._note_planned(member, frame)
+                case Kind.ROWS | Kind.COUNT:
+                    self._note_count(member, frame.count)
                     if frame.kind is Kind.ROWS:
                         self._note_rows(member, rows := frame.rows)
                         await self._outbox.send(rows)
@@ -185,9 +192,15 @@ class _PoolRun:
             kinds = rows["flags"] & (FIRST | AGAIN | NOT_STARTED)
             member.users.note_over(rows["session"][(kinds != 0) & (kinds & AGAIN == 0)])
 
-    def _note_planned(self, member: _Member, frame: Frame) -> None:
-        member.planned = None if frame.number == UNKNOWN else frame.number
+    def _note_count(self, member: _Member, count: Count) -> None:
+        member.planned, member.open_sessions = count.planned, count.open_sessions
         self._report_planned()
+        if not self._tells_open and all(one.tells_open for one in self._members):
+            self._tells_open = True
+            self._context.report_gauge(self._open_sessions)
+
+    def _open_sessions(self) -> int:
+        return sum(member.open_sessions or 0 for member in self._members if not member.fate)
 
     def _report_planned(self) -> None:
         self._context.report_planned(sum(member.planned or 0 for member in self._members))

@@ -23,7 +23,7 @@ from flux.pipeline import Pipeline
 from flux.schemas import OUTCOME, Rows, Schema
 from flux.stage import Context, Inbox, Run
 from flux.workers.job import Job, Order, Work
-from flux.workers.link import Kind, Link
+from flux.workers.link import Count, Kind, Link
 from flux.workers.steering import SteeredControl
 
 ORPHANED = 75
@@ -179,6 +179,10 @@ class _News:
             await link.send(Kind.STATUS, status)
 
 
+def _count(run: Run) -> Count:
+    return Count(run.planned(), run.open_sessions())
+
+
 def _logger(lines: _Lines, level: int) -> logging.Logger:
     log = logging.getLogger("flux")
     log.setLevel(level)
@@ -189,7 +193,7 @@ def _logger(lines: _Lines, level: int) -> logging.Logger:
 
 @attrs.frozen
 class Report:
-    """The sink of a worker: its rows, and once a tick its count of arrivals and whatever is new."""
+    """The sink of a worker: its rows, and once a tick where it is and whatever is new."""
 
     accepts: ClassVar[tuple[Schema, ...]] = (OUTCOME,)
 
@@ -207,15 +211,15 @@ class Report:
         async with trio.open_nursery() as ticking:
             ticking.start_soon(self._tick, run)
             async for rows in inbox:
-                await self.link.send_planned(run.planned(), self._renumbered(rows))
+                await self.link.send_count(_count(run), self._renumbered(rows))
             ticking.cancel_scope.cancel()
-        await self.link.send_planned(run.planned())
+        await self.link.send_count(_count(run))
 
     async def _tick(self, run: Run) -> None:
         while True:
             await trio.sleep(run.tick_ns / 1e9)
             with trio.CancelScope(shield=True):  # half a frame would make the next one unreadable
-                await self.link.send_planned(run.planned())
+                await self.link.send_count(_count(run))
                 await self.lines.send(self.link)
                 await self.news.send_marks(self.link, run)
                 await self.news.send_status(self.link, run)

@@ -192,8 +192,9 @@ def test_abort_gives_up_what_is_in_flight(start: Start) -> None:
     assert running.finish()[0] == ExitCode.INTERRUPTED
 
 
-def test_users_have_no_rate_to_set_and_a_factor(start: Start) -> None:
-    running = start("users", 'users = 4\nthink = "50ms"')
+@pytest.mark.parametrize("processes", [1, 2])
+def test_users_have_no_rate_to_set_and_a_factor(processes: int, start: Start) -> None:
+    running = start("users", 'users = 4\nthink = "50ms"', processes=processes)
     refused = running.live("rate", "10/s")
     assert refused.returncode == ExitCode.FAILURE
     assert "give a factor" in refused.stderr
