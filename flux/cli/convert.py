@@ -8,7 +8,7 @@ import click
 from flux.formats.convert import FORMATS, Wishes
 from flux.formats.convert import convert as convert_file
 from flux.formats.output import STANDARD_OUTPUT
-from flux.formats.run_files import find_run
+from flux.runs.folders import find_path
 from flux.summary import LATENCIES
 
 _HELP = "\n".join(f"  {name:<19}{text}" for name, text in FORMATS.items())
@@ -63,5 +63,5 @@ def convert(
     `ndjson`. What is left out is said on stderr.
     """
     wishes = Wishes(basis=basis, latency=latency, step=step)
-    for note in convert_file(find_run(run, results), form, out, wishes):
+    for note in convert_file(find_path(run, results), form, out, wishes):
         click.echo(f"note: {note}", err=True)

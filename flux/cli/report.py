@@ -5,10 +5,10 @@ import pathlib
 import click
 
 from flux.formats.output import STANDARD_OUTPUT, open_output
-from flux.formats.run_files import find_run
 from flux.report.load import load_material
 from flux.report.page import html_report, load_plotly
 from flux.report.texts import json_report, markdown_report
+from flux.runs.folders import find_path
 
 
 @click.command()
@@ -39,7 +39,7 @@ def report(run: str, form: str, out: str | None, results: pathlib.Path) -> None:
     and no other file. A run whose pipeline has `csv` or `ndjson` gets a heat map too. The path of
     what was written goes to standard output.
     """
-    path = find_run(run, results)
+    path = find_path(run, results)
     plotly = load_plotly() if form == "html" else ""
     material = load_material(path)
     if form == "html":

@@ -81,7 +81,7 @@ def _collect(
 
 
 def _recording(found: Found, reading: Reading, final: Summary) -> Recording:
-    warnings = list(reading.warnings)
+    warnings = list(reading.notes.warnings)
     if reading.steps.has_others:
         warnings.append(
             f"{reading.path} has more than {MOST_STEPS} names of requests: "

@@ -10,9 +10,11 @@ from flux.formats.collected import collect_rows
 from flux.formats.detect import ROW_FORMATS, detect
 from flux.formats.hlog_recording import read_hlog
 from flux.formats.locust_history import read_locust_history
+from flux.formats.quoted import QUOTED_FORMATS, read_quoted
 from flux.formats.recording import Recording
 from flux.formats.result_recording import read_result_recording
-from flux.formats.run_files import RESULT_FILE, find_rows
+from flux.formats.run_files import find_rows
+from flux.result_file import RESULT_FILE
 from flux.rows import Basis
 
 ADD_ROWS = 'add a sink of rows to the pipeline: [[stage]] use = "csv"'
@@ -24,7 +26,8 @@ def read(path: str | os.PathLike[str], *, basis: Basis | None = None) -> Recordi
 
     The format is found by what stands in the file. Read are flux's own result.json and rows,
     vegeta's JSON and CSV, k6's JSON and CSV, JMeter's JTL as CSV, `.hlog`, and Locust's
-    stats_history.csv, also packed by gzip. Of a folder, result.json is read if it is complete, else
+    stats_history.csv, also packed by gzip; and what has quoted figures only: k6's summary, vegeta's
+    JSON report, wrk's text, `.hgrm`. Of a folder, result.json is read if it is complete, else
     the rows.
 
     Args:
@@ -44,6 +47,8 @@ def read(path: str | os.PathLike[str], *, basis: Basis | None = None) -> Recordi
         return collect_rows(path, found, basis=basis)
     if found.format == "hlog":
         return read_hlog(path)
+    if found.format in QUOTED_FORMATS:
+        return read_quoted(path, found.format)
     if found.format == "locust-history":
         return read_locust_history(path, found)
     return read_result_recording(path)

@@ -20,6 +20,7 @@ from flux.formats.blocks import Block
 from flux.formats.clock_times import SECOND_NS, moment_of
 from flux.formats.facts import Facts
 from flux.formats.fields import Integers, TextCodes
+from flux.formats.line_blocks import Notes
 from flux.schemas import ERROR_TEXTS, NOT_STARTED, OUTCOME, ErrorCode, Flag, Rows
 
 MOST_STEPS: Final = 256
@@ -73,7 +74,7 @@ class Reading:
     """Failed requests by step, error code and the file's own words, if those are not flux's."""
     rows: int = 0
     """Rows read so far."""
-    warnings: list[str] = attrs.field(factory=list)
+    notes: Notes = attrs.field(factory=Notes)
     """What a reader has to know."""
 
     def facts(self) -> Facts:

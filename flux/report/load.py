@@ -7,10 +7,10 @@ import attrs
 
 from flux.errors import FluxError
 from flux.formats.row_files import open_rows
-from flux.formats.run_files import RESULT_FILE, find_rows
+from flux.formats.run_files import find_rows
 from flux.report.fields import count, tables
 from flux.report.grid import Grid
-from flux.result_file import Document, read_result
+from flux.result_file import RESULT_FILE, Document, read_result
 from flux.run_folder import SESSION_FILE
 
 
@@ -62,7 +62,7 @@ def _load_grid(file: pathlib.Path, document: Document) -> tuple[Grid | None, lis
         grid = Grid().add_all(batches)
     except FluxError as error:
         return None, [f"{without}{error.message}"]
-    notes = list(reading.warnings)
+    notes = list(reading.notes.warnings)
     known = sum(count(row, "requests") for row in tables(document, "series"))
     if known and grid.requests != known:
         return None, [
