@@ -32,7 +32,7 @@ QUOTED_FORMATS: Final = frozenset({"k6-summary", "vegeta-report", "wrk", "hgrm"}
 _K6_TRENDS: Final = {"http_req_duration": "service", RESPONSE_METRIC: "response"}
 _K6_STATS: Final = {"avg": "mean", "min": "min", "med": "p50", "max": "max"}
 _VEGETA_STATS: Final = {
-    **{"mean": "mean", "min": "min", "max": "max"},
+    "mean": "mean", "min": "min", "max": "max",
     **{f"{percent}th": f"p{percent}" for percent in (50, 90, 95, 99)},
 }
 _TIMES_NS: Final = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
@@ -120,9 +120,7 @@ def _of_vegeta(path: pathlib.Path, text: str) -> Recording:
         failures,
         bytes_out=_count(document["bytes_out"]["total"]),
         bytes_in=_count(document["bytes_in"]["total"]),
-        statuses={
-            int(status): _count(times) for status, times in document["status_codes"].items()
-        },
+        statuses={int(status): _count(times) for status, times in document["status_codes"].items()},
     )
     duration_ns = _count(document["duration"]) + _count(document["wait"])
     recording = _recording(path, "vegeta-report", step, duration_ns, {"service": quoted})
@@ -175,9 +173,7 @@ def _of_hgrm(path: pathlib.Path, text: str) -> Recording:
     return attrs.evolve(
         recording,
         has_failures=False,
-        warnings=(
-            f"{path} does not say what its times count from: taken as service times, milliseconds",
-        ),
+        warnings=("what its times count from is not told: taken as service times, milliseconds",),
     )
 
 
