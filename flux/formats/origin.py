@@ -19,7 +19,9 @@ _TOOLS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("result", "csv", "ndjson"), OWN),
         **dict.fromkeys(("vegeta-json", "vegeta-csv", "vegeta-report"), "vegeta"),
         **dict.fromkeys(("k6-json", "k6-csv", "k6-summary"), "k6"),
-        "jtl": "JMeter", "locust-history": "Locust", "wrk": "wrk",
+        "jtl": "JMeter",
+        "locust-history": "Locust",
+        "wrk": "wrk",
         **dict.fromkeys(("hlog", "hgrm"), "an unnamed tool"),
     }
 )

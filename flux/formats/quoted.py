@@ -32,7 +32,9 @@ QUOTED_FORMATS: Final = frozenset({"k6-summary", "vegeta-report", "wrk", "hgrm"}
 _K6_TRENDS: Final = {"http_req_duration": "service", RESPONSE_METRIC: "response"}
 _K6_STATS: Final = {"avg": "mean", "min": "min", "med": "p50", "max": "max"}
 _VEGETA_STATS: Final = {
-    "mean": "mean", "min": "min", "max": "max",
+    "mean": "mean",
+    "min": "min",
+    "max": "max",
     **{f"{percent}th": f"p{percent}" for percent in (50, 90, 95, 99)},
 }
 _TIMES_NS: Final = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}

@@ -6,7 +6,7 @@ import pathlib
 import attrs
 
 from flux.errors import FluxError
-from flux.formats.collected import collect_rows
+from flux.formats.collected import Watch, collect_rows
 from flux.formats.detect import ROW_FORMATS, detect
 from flux.formats.hlog_recording import read_hlog
 from flux.formats.locust_history import read_locust_history
@@ -21,7 +21,9 @@ ADD_ROWS = 'add a sink of rows to the pipeline: [[stage]] use = "csv"'
 """What to do so that the next run has rows."""
 
 
-def read(path: str | os.PathLike[str], *, basis: Basis | None = None) -> Recording:
+def read(
+    path: str | os.PathLike[str], *, basis: Basis | None = None, watch: Watch | None = None
+) -> Recording:
     """What a file, or the folder of a run of flux, tells of a run.
 
     The format is found by what stands in the file. Read are flux's own result.json and rows,
@@ -34,6 +36,7 @@ def read(path: str | os.PathLike[str], *, basis: Basis | None = None) -> Recordi
         path: of the file or folder.
         basis: what the latencies of vegeta and JTL are counted from: "due" if a tool was told to
             write response times; "start", as these tools do themselves, if None.
+        watch: gives what is shown every row of a file of rows; see `collect_rows`.
 
     Raises:
         FluxError: it cannot be read, is no such file, or is broken; then the line is named. A last
@@ -44,7 +47,7 @@ def read(path: str | os.PathLike[str], *, basis: Basis | None = None) -> Recordi
         return _read_folder(path)
     found = detect(path)
     if found.format in ROW_FORMATS:
-        return collect_rows(path, found, basis=basis)
+        return collect_rows(path, found, basis=basis, watch=watch)
     if found.format == "hlog":
         return read_hlog(path)
     if found.format in QUOTED_FORMATS:

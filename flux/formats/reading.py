@@ -144,6 +144,20 @@ class Reading:
         self.requests.setdefault(step, (method, path))
         self.target_urls.setdefault(target, before)
 
+    def durations(self, block: Block, name: str, unit_ns: int = 1) -> Integers:
+        """A column of durations, nanoseconds.
+
+        Raises:
+            BrokenFile: one is negative, or longer than any run.
+        """
+        values = block.integers(name)
+        is_wrong = (values < 0) | (values > LONGEST_NS // unit_ns)
+        if is_wrong.any():
+            row = int(np.flatnonzero(is_wrong)[0])
+            rule = "must not be negative" if values[row] < 0 else "is longer than a month"
+            raise block.broken(row, f"has {name} {values[row]}, which {rule}")
+        return values * np.int64(unit_ns)
+
     def outcomes(
         self,
         steps: Integers,
