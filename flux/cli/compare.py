@@ -4,7 +4,6 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-import attrs
 import click
 
 from flux.cli.results import RESULTS
@@ -95,9 +94,7 @@ def _recorded(which: str, results: pathlib.Path) -> Recorded:
             return _of_result(which, run.result, run.result_file)
         if detect(path).format == "result":
             return _of_result(found.name, read_result(path), path)
-        recording = read(path)
-        warnings = tuple(found.told(warning) for warning in recording.warnings)
-        return Recorded.of(attrs.evolve(recording, warnings=warnings), found.name)
+        return Recorded.of(found.named(read(path)), found.name)
 
 
 def _of_result(which: str, document: Document, path: pathlib.Path) -> Recorded:

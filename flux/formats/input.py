@@ -15,6 +15,7 @@ import attrs
 
 from flux.errors import FluxError, UsageError
 from flux.formats.detect import detect
+from flux.formats.recording import Recording
 from flux.runs.folders import find_path
 from flux.storage import storing
 
@@ -40,6 +41,16 @@ class Input:
     def told(self, text: str) -> str:
         """A message about it, with its name in place of such a path."""
         return text.replace(str(self.path), self.name) if self.is_piped else text
+
+    def named(self, recording: Recording) -> Recording:
+        """What was read of it, with its name wherever such a path would stand."""
+        if not self.is_piped:
+            return recording
+        return attrs.evolve(
+            recording,
+            name=recording.name or self.name,
+            warnings=tuple(map(self.told, recording.warnings)),
+        )
 
 
 @contextmanager

@@ -77,16 +77,12 @@ def _load_recorded(source: Input, found: Found) -> Material:
         grids.append(Grid())
         return grids[-1]
 
-    recording = read(source.path, watch=lambda: new_grid().add)
+    recording = source.named(read(source.path, watch=lambda: new_grid().add))
     for grid in grids[-1:]:
         for name in set(grid.latencies) - set(recording.latencies):
             del grid.latencies[name]
-    if source.is_piped:
-        name = recording.name or source.name
-        recording = attrs.evolve(recording, name=name)
-    warnings = tuple(source.told(warning) for warning in recording.warnings)
     return Material(
-        document=document_of(recording, warnings),
+        document=document_of(recording),
         file=pathlib.Path("stdin") if source.is_piped else source.path,
         grid=grids[-1] if grids and grids[-1].requests else None,
         is_recorded=True,

@@ -16,19 +16,11 @@ _SESSIONS = frozenset({"due", "started", "dropped", "withheld", "cancelled", "us
 """What a row says of sessions. A file without them has each request as one, to be counted by."""
 
 
-def document_of(recording: Recording, warnings: tuple[str, ...] | None = None) -> Document:
-    """What a report can show of a recording.
-
-    Args:
-        recording: of the file.
-        warnings: in place of the recording's own, in other words.
-    """
+def document_of(recording: Recording) -> Document:
+    """What a report can show of a recording."""
     document = result_document(summary_of(recording), run_of(recording))
     document["recorded_by"] = provenance(recording)
-    document["unknown"] = [
-        *unknowns(recording),
-        *(recording.warnings if warnings is None else warnings),
-    ]
+    document["unknown"] = [*unknowns(recording), *recording.warnings]
     document["validity"]["valid"] = None
     document["run"]["seed"] = None
     if recording.started_at is None:
