@@ -106,7 +106,8 @@ def read_result(path: pathlib.Path) -> Document:
         raise FluxError(f"{file} is not JSON: {error}") from error
     found = document.get("schema") if isinstance(document, dict) else None
     if found != SCHEMA_ID:
-        raise FluxError(f"{file} must have the schema {SCHEMA_ID!r}, got {found!r}")
+        hint = "another version of flux wrote it" if found else None
+        raise FluxError(f"{file} must have the schema {SCHEMA_ID!r}, got {found!r}", hint=hint)
     return dict(document)
 
 

@@ -86,7 +86,9 @@ def _row(name: str, cells: Sequence[str], certainty: str = "") -> str:
 
 
 def _wrapped(name: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, WIDTH, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+    yield from textwrap.wrap(
+        text, WIDTH, initial_indent=f"{name + ' ':<10}", subsequent_indent=" " * 10
+    )
 
 
 def _why(verdict: Verdict) -> str:

@@ -58,7 +58,9 @@ def unknowns(recording: Recording) -> Iterator[str]:
         yield "figures without the values behind them: there are no confidence intervals"
     if not recording.has_failures:
         yield "failed requests are not told from others"
-    if not recording.duration_ns:
+    if not recording.total.requests:
+        yield "there are no requests in it"
+    elif not recording.duration_ns:
         yield "the length of the run is not told, so there is no rate"
     if recording.resolution_ns >= 10**6:
         yield "times are in whole milliseconds"

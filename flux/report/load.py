@@ -59,7 +59,7 @@ def load_material(source: Input) -> Material:
         raise FluxError(
             f"{path} has no {RESULT_FILE}",
             hint='add a stage with use = "json" to the pipeline; if it was killed and has rows, '
-            "flux results repair makes a result of them",
+            "flux results repair makes a result of them; and rows alone can be reported, too",
         )
     found = detect(file)
     if found.format != "result":
