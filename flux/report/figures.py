@@ -39,7 +39,8 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
     if main == "response":
         yield _response(series, grid, axis)
     if grid and "service" in grid.latencies:
-        yield _of_rows("service", "Service time over time", _SERVICE, grid, axis)
+        caption = _SERVICE + _BESIDE if main == "response" else _SERVICE
+        yield _of_rows("service", "Service time over time", caption, grid, axis)
     elif main == "service":
         yield _of_series("service", "Service time over time", _SERVICE, series, axis)
     yield spectrum(merged_histograms(document))
@@ -51,10 +52,8 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
         yield _of_rows("lag", "Lag over time", _LAG, grid, axis)
 
 
-_SERVICE = (
-    "From when a request was sent until its end. If the response time rises and this does not, "
-    "requests waited before they were sent."
-)
+_SERVICE = "From when a request was sent until its end."
+_BESIDE = " If the response time rises and this does not, requests waited before they were sent."
 _LAG = (
     "From when a request was due until it was sent: the generator's own delay. It is a part of the "
     "response time."

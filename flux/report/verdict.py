@@ -19,8 +19,7 @@ _MEANINGS: dict[Word, str] = {
     "FAILED": "The generator kept its plan, and the run did not pass.",
     "INCOMPLETE": "The run did not come to its end, or has not yet: nobody has judged it, and "
     "what it measured last may be missing.",
-    "UNJUDGED": "There is no verdict on this run, and it says little of how it was made: take its "
-    "numbers for what they are.",
+    "UNJUDGED": "Nobody has judged how this run was made: take its numbers for what they are.",
 }
 
 
