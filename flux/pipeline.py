@@ -42,6 +42,7 @@ def load(
     *,
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    added: Sequence[str] = (),
 ) -> Pipeline:
     """Read and check a pipeline file, or a userflux YAML script.
 
@@ -49,6 +50,7 @@ def load(
         file: `.toml`, or `.yml`/`.yaml` for a script.
         overrides: `KEY=VALUE` each, as given to `--set`.
         environment: values for `${NAME}`; the process's own if None.
+        added: stages to put in at the end, where the file has none of that name.
 
     Raises:
         InvalidPipeline: with every problem that was found.
@@ -61,7 +63,7 @@ def load(
         script = read_script(text, str(file))
         values = to_document(script)
         places = (str(file), file.parent)
-        document = finish(values, {}, "", *places, overrides, environment, _TABLES)
+        document = finish(values, {}, "", *places, overrides, environment, _TABLES, added)
         document = attrs.evolve(document, warnings=script.warnings)
     else:
         document = parse(
@@ -71,6 +73,7 @@ def load(
             overrides=overrides,
             tables=_TABLES,
             environment=environment,
+            added=added,
         )
     return compile_document(document, default_name=file.stem)
 

@@ -22,6 +22,9 @@ from flux.summary import LATENCIES, PhaseSummary, StepSummary, Summary, Verdict
 SCHEMA_ID = "flux.result/1"
 """Name and major version of the format; the number grows when a key changes or goes."""
 
+RESULT_FILE = "result.json"
+"""Name of the file in a run's folder."""
+
 REPORTED_PERCENTS = (50, 75, 90, 95, 99, 99.9, 99.99)
 """Which percentiles of a latency are written."""
 
@@ -94,7 +97,7 @@ def read_result(path: pathlib.Path) -> Document:
     Raises:
         FluxError: there is none, or it is not one that this version can read.
     """
-    file = path / "result.json" if path.is_dir() else path
+    file = path / RESULT_FILE if path.is_dir() else path
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -103,7 +106,8 @@ def read_result(path: pathlib.Path) -> Document:
         raise FluxError(f"{file} is not JSON: {error}") from error
     found = document.get("schema") if isinstance(document, dict) else None
     if found != SCHEMA_ID:
-        raise FluxError(f"{file} must have the schema {SCHEMA_ID!r}, got {found!r}")
+        hint = "another version of flux wrote it" if found else None
+        raise FluxError(f"{file} must have the schema {SCHEMA_ID!r}, got {found!r}", hint=hint)
     return dict(document)
 
 

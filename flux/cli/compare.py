@@ -7,15 +7,20 @@ from collections.abc import Sequence
 import click
 
 from flux.cli.results import RESULTS
-from flux.compare.comparison import SEED, Comparison, Recorded
+from flux.compare.comparison import SEED, Comparison
 from flux.compare.comparison import compare as compare_runs
 from flux.compare.limits import Limit, Verdict, exit_code, judge
 from flux.compare.page import comparison_page
+from flux.compare.recorded import Recorded
 from flux.compare.text import comparison_document, format_comparison
 from flux.errors import ExitCode, FluxError, UsageError
-from flux.result_file import read_result
+from flux.formats import read
+from flux.formats.detect import detect
+from flux.formats.input import STANDARD_INPUT, open_input
+from flux.formats.run_files import find_rows
+from flux.result_file import Document, read_result
 from flux.result_reading import has_histograms, read_back
-from flux.runs.folders import find_run
+from flux.runs.folders import RunFolder, find_run
 from flux.storage import write_whole
 
 
@@ -53,12 +58,15 @@ def compare(
 ) -> ExitCode:
     """Compare runs with the first of them, with 95 % confidence intervals.
 
-    A run is its number, `last`, or the path of its folder or result.json. Exit codes: 0 ok, 96 a
-    run is invalid or has too few values for a limit, 99 a limit was missed.
+    A run is its number, `last`, the path of its folder or result.json, or what another tool has
+    written (vegeta, k6, JMeter, wrk, Locust, HdrHistogram); - is standard input. Exit codes: 0 ok,
+    96 a run of flux is invalid or a limit cannot be judged, 99 a limit was missed.
     """
     if len(runs) < 2:
         raise UsageError("a comparison must be of at least two runs, the baseline first")
     parsed = [Limit.parse(one) for one in limits]
+    if runs.count(STANDARD_INPUT) > 1:
+        raise UsageError("standard input can be read once")
     ours, *others = (_recorded(one, results) for one in runs)
     comparisons = [compare_runs(ours, theirs, seed) for theirs in others]
     verdicts = judge(parsed, comparisons)
@@ -77,19 +85,29 @@ def _show(comparisons: Sequence[Comparison], verdicts: Sequence[Verdict], *, as_
 
 
 def _recorded(which: str, results: pathlib.Path) -> Recorded:
-    path = pathlib.Path(which)
-    if path.is_file():
-        document, folder = read_result(path), path.parent
-    else:
-        run = find_run(which, results)
-        if run.result is None:
-            raise NotComparable(f"{run.title} ({run.state}) has no result", hint=_way_out(which))
-        document, folder = run.result, run.path
+    with open_input(which, results) as found:
+        path = found.path
+        if path.is_dir():
+            run = find_run(which, results)
+            if run.result is None:
+                raise NotComparable(f"{run.title} ({run.state}) has no result", hint=_hint(run))
+            return _of_result(which, run.result, run.result_file)
+        if detect(path).format == "result":
+            return _of_result(found.name, read_result(path), path)
+        return Recorded.of(found.named(read(path)), found.name)
+
+
+def _of_result(which: str, document: Document, path: pathlib.Path) -> Recorded:
     if not has_histograms(document):
-        raise NotComparable(f"run {which} has not come to its end", hint=_way_out(which))
-    summary, read = read_back(document, folder)
-    return Recorded(which, summary, read, document["validity"]["valid"])
+        hint = f"if it was killed: flux results repair {which}"
+        raise NotComparable(f"run {which} has not come to its end", hint=hint)
+    summary, read_run = read_back(document, path.parent)
+    is_valid = document["validity"]["valid"]
+    return Recorded(which, summary, read_run, is_valid, path=path.resolve())
 
 
-def _way_out(which: str) -> str:
-    return f"if it was killed: flux results repair {which}"
+def _hint(run: RunFolder) -> str:
+    rows = find_rows(run.path)
+    if rows is None:
+        return 'add a stage with use = "json" to the pipeline'
+    return f"its rows can be compared: {rows[0]}; if it was killed: flux results repair {run.path}"

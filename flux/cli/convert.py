@@ -7,8 +7,8 @@ import click
 
 from flux.formats.convert import FORMATS, Wishes
 from flux.formats.convert import convert as convert_file
+from flux.formats.input import open_input
 from flux.formats.output import STANDARD_OUTPUT
-from flux.formats.run_files import find_run
 from flux.summary import LATENCIES
 
 _HELP = "\n".join(f"  {name:<19}{text}" for name, text in FORMATS.items())
@@ -56,12 +56,13 @@ def convert(
     step: str | None,
     results: pathlib.Path,
 ) -> None:
-    """Write RUN in another format: the number of a run, its folder, or a file of rows or results.
+    """Write RUN in another format: the number of a run, its folder, or a file; - is standard input.
 
     The file may be another tool's: vegeta's JSON or CSV, k6's JSON or CSV, a JTL as CSV, an .hlog.
     Formats with a row per request need rows: the run has them if its pipeline has `csv` or
     `ndjson`. What is left out is said on stderr.
     """
     wishes = Wishes(basis=basis, latency=latency, step=step)
-    for note in convert_file(find_run(run, results), form, out, wishes):
-        click.echo(f"note: {note}", err=True)
+    with open_input(run, results) as found:
+        for note in convert_file(found.path, form, out, wishes):
+            click.echo(f"note: {found.told(note)}", err=True)

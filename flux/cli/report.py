@@ -4,8 +4,8 @@ import pathlib
 
 import click
 
+from flux.formats.input import open_input
 from flux.formats.output import STANDARD_OUTPUT, open_output
-from flux.formats.run_files import find_run
 from flux.report.load import load_material
 from flux.report.page import html_report, load_plotly
 from flux.report.texts import json_report, markdown_report
@@ -33,20 +33,22 @@ from flux.report.texts import json_report, markdown_report
     help="Folder of the run folders; ./results if absent.",
 )
 def report(run: str, form: str, out: str | None, results: pathlib.Path) -> None:
-    """Write a report of RUN: the number of a run, its folder, or its result.json.
+    """Write a report of RUN: the number of a run, its folder, its result.json, or another's file.
+
+    That is what vegeta, k6, JMeter, wrk, Locust or HdrHistogram have written; - is standard input.
 
     It opens with the verdict and has what result.json tells, with charts. The page needs no network
     and no other file. A run whose pipeline has `csv` or `ndjson` gets a heat map too. The path of
     what was written goes to standard output.
     """
-    path = find_run(run, results)
     plotly = load_plotly() if form == "html" else ""
-    material = load_material(path)
+    with open_input(run, results) as source:
+        material = load_material(source)
     if form == "html":
         text = html_report(material, plotly)
     else:
         text = markdown_report(material) if form == "md" else json_report(material)
-    target = out or str(material.file.with_name(f"report.{form}"))
+    target = out or str(material.beside(form))
     with open_output(target) as stream:
         stream.write(text.encode(errors="replace"))
     for note in material.notes:

@@ -11,6 +11,7 @@ import click
 
 from flux.console import format_summary
 from flux.errors import ExitCode, FluxError, UsageError
+from flux.formats.run_files import find_rows
 from flux.result_reading import read_back
 from flux.runs.folders import RunFolder, State, find_run, find_runs
 from flux.runs.following import follow
@@ -66,7 +67,7 @@ def show(run: str, results: pathlib.Path, as_json: bool) -> None:
     found = find_run(run, results)
     document = found.result
     if document is None:
-        hint = f"flux results repair {run}" if any(found.row_files) else None
+        hint = f"flux results repair {run}" if find_rows(found.path) else None
         raise FluxError(f"{found.title} ({found.state}) has no result", hint=hint)
     if as_json:
         _print_json(document)

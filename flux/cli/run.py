@@ -35,6 +35,9 @@ from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
 
+PIPED = ("ndjson", "csv", "interval")
+"""What `--stdout` can write."""
+
 LEAD_S = 0.1
 """Time from the start of the stages to the start of the clock."""
 
@@ -53,6 +56,12 @@ LEAD_S = 0.1
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Also write the verdicts as JUnit XML, for CI.",
 )
+@click.option(
+    "--stdout",
+    "piped",
+    type=click.Choice(PIPED),
+    help="Write this to standard output, as a `stdout` stage does: rows, or intervals.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Only warnings and errors on stderr.")
 @click.option("--lines", is_flag=True, help="A line each interval, on a terminal too.")
 @click.option("--no-color", "plain", is_flag=True, help="No colours; as with NO_COLOR set.")
@@ -64,6 +73,7 @@ def run(
     shard: str | None,
     results: pathlib.Path,
     junit: pathlib.Path | None,
+    piped: str | None,
     quiet: bool,
     lines: bool,
     plain: bool,
@@ -76,7 +86,10 @@ def run(
     guard ended it, 130 interrupted twice, or once before the first arrival. SIGTERM and SIGHUP are
     as good as Ctrl-C.
     """
-    pipeline = load(file, overrides=all_overrides(overrides, duration, seed, shard))
+    given = all_overrides(overrides, duration, seed, shard)
+    if piped is not None:
+        given = [*given, f"stdout.format={piped}"]
+    pipeline = load(file, overrides=given, added=["stdout"] if piped else [])
     with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
         code, _ = run_loaded(pipeline, results=results, quiet=quiet, screen=screen, junit=junit)
     return code

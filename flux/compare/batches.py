@@ -57,7 +57,8 @@ class Batches:
             if phase.is_warmup:
                 is_inside = rows["start_ns"] < phase.end_ns
                 is_used &= ~(is_inside & (rows["start_ns"] + width_ns > phase.start_ns))
-        due = np.flatnonzero(rows["due"])
+        # A file of another tool may not tell what was due; then what ended has to do.
+        due = np.flatnonzero(rows["due"] if rows["due"].any() else rows["requests"])
         is_used &= np.arange(len(rows)) < (int(due[-1]) if due.size else 0)
         return cls(width_ns, rows[is_used])
 

@@ -31,9 +31,17 @@ class Sample:
     """How long the run was, without warm-up."""
     latency: str = "response"
     """Which of its times: response or service."""
+    quoted_ns: Mapping[str, int] | None = None
+    """Figures of its times, where there are no values behind them."""
+
+    def is_quoted(self, figure: str) -> bool:
+        """Whether a figure has no values behind it, and so no interval."""
+        return figure in TIMES and self.quoted_ns is not None
 
     def count(self, figure: str) -> int:
         """How many values a figure stands on."""
+        if self.is_quoted(figure):
+            return self.step.requests
         return int(
             getattr(self.step, self.latency).count if figure in TIMES else self.step.requests
         )
@@ -44,6 +52,8 @@ class Sample:
             return self.step.requests / self.seconds if self.seconds > 0 else None
         if not self.count(figure):
             return None
+        if self.quoted_ns is not None and figure in TIMES:
+            return self.quoted_ns.get(figure)
         if figure == "errors":
             return self.step.failures / self.step.requests
         histogram = getattr(self.step, self.latency)

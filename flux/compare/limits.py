@@ -10,17 +10,18 @@ from typing import Literal
 
 import attrs
 
-from flux.compare.comparison import TOTAL, Comparison, Difference
-from flux.compare.figures import FIGURES
+from flux.compare.comparison import Comparison, Difference
+from flux.compare.figures import FIGURES, TIMES
 from flux.config.problems import did_you_mean
 from flux.errors import ExitCode, UsageError
+from flux.formats.recording import TOTAL
 
 _LIMIT = re.compile(
     r"(?:(?P<step>.+):)?\s*(?:(?P<latency>response|service)\.)?(?P<figure>\w+)\s*"
     r"(?P<sign>[<>])\s*(?P<percent>[+-]?\d+(?:\.\d+)?)\s*%?"
 )
 
-Judgement = Literal["passed", "missed", "too few"]
+Judgement = Literal["passed", "missed", "too few", "no interval"]
 
 
 @attrs.frozen
@@ -68,7 +69,7 @@ class Limit:
         """Whether a difference keeps to it."""
         interval = difference.interval
         if interval is None:
-            return "too few"
+            return "no interval" if difference.certainty == "no interval" else "too few"
         beyond = interval.difference - self.share
         is_beyond = beyond > 0 if self.is_upper else beyond < 0
         return "missed" if is_beyond and interval.excludes_zero else "passed"
@@ -92,7 +93,8 @@ def judge(limits: Sequence[Limit], comparisons: Sequence[Comparison]) -> list[Ve
     """Hold every run but the baseline against every limit.
 
     Raises:
-        UsageError: a limit is about a step that the runs have not in common.
+        UsageError: a limit is about a step that the runs have not in common, or about a figure that
+            one of them does not tell.
     """
     return [
         Verdict(limit, one.theirs.name, limit.judge(found), found)
@@ -107,18 +109,36 @@ def _find(limit: Limit, comparison: Comparison) -> Difference:
     # One step alone is all steps together.
     step = limit.step or (TOTAL if TOTAL in names else names[0])
     found = comparison.find(step, limit.latency, limit.figure)
+    if step in names and (found is None or found.without == "value"):
+        raise _not_told(limit, comparison, step)
     if found is None:
         hint = did_you_mean(step, names) or f"there are {', '.join(names)}"
         raise UsageError(f"no step {step!r} is in both runs, as {limit.text!r} has it", hint=hint)
     return found
 
 
+def _not_told(limit: Limit, comparison: Comparison, step: str) -> UsageError:
+    """Nobody can hold a run against a figure that is not there."""
+    figure, runs = limit.figure, (comparison.ours, comparison.theirs)
+    blind = [one.name for one in runs if not one.tells(step, limit.latency, figure)]
+    what = f"the {figure} of {limit.latency} times" if figure in TIMES else f"the {figure}"
+    hint = None
+    for other in comparison.latencies if figure in TIMES else ():
+        found = comparison.find(step, other, figure)
+        if found is not None and found.without != "value":
+            hint = f"both runs tell it of {other} times: {other}.{figure}"
+    return UsageError(
+        f"{' and '.join(blind)} cannot tell {what}, as {limit.text!r} has it", hint=hint
+    )
+
+
 def exit_code(comparisons: Sequence[Comparison], verdicts: Sequence[Verdict]) -> ExitCode:
     """First whether the runs can be trusted, then whether limits were kept and all were judged."""
     judgements = {verdict.judgement for verdict in verdicts}
     runs = [run for one in comparisons for run in (one.ours, one.theirs)]
-    if not all(run.is_valid for run in runs):
+    # Of a run that another tool has made nobody can know; limits are then about its numbers.
+    if not all(run.is_valid for run in runs if run.is_judged_by_flux):
         return ExitCode.INVALID_RUN
     if "missed" in judgements:
         return ExitCode.THRESHOLDS_FAILED
-    return ExitCode.INVALID_RUN if "too few" in judgements else ExitCode.OK
+    return ExitCode.INVALID_RUN if judgements - {"passed"} else ExitCode.OK

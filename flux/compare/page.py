@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from flux.compare.comparison import Comparison, Difference, Recorded, differing_names
+from flux.compare.comparison import Comparison, Difference, differing_names
 from flux.compare.intervals import LEVEL_PERCENT
 from flux.compare.limits import Verdict
+from flux.compare.recorded import COMPARED, Recorded
 from flux.compare.text import figure_name, format_change, format_value, said
 from flux.console import format_ns
 from flux.histogram import Histogram
@@ -16,6 +17,8 @@ from flux.histogram import Histogram
 _COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7d4e9e", "#b8860b", "#444444")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720, 300, 70, 30
 _TICKS = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
+
+_UNSURE = ("too few", "no interval", "not told")
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -62,11 +65,16 @@ def _runs(runs: Sequence[Recorded]) -> Iterator[str]:
         mark = f'<span style="color:{_colour(number)}">━</span>'
         yield (
             f"<tr><td>{mark} {_text(one.name)}{' (baseline)' if not number else ''}</td>"
-            f"<td>{_text(one.run.started_at.isoformat(timespec='seconds'))}</td>"
+            f"<td>{_text(_started(one))}</td>"
             f"<td>{one.summary.measured_s:.1f} s</td><td>{one.summary.total.requests:,}</td>"
             f"<td>{valid}</td></tr>"
         )
     yield "</table>"
+
+
+def _started(one: Recorded) -> str:
+    began = one.run.started_at
+    return began.isoformat(timespec="seconds") if began.timestamp() else "not known"
 
 
 def _limits(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -93,13 +101,14 @@ def _table(name: str, comparison: Comparison) -> Iterator[str]:
 
 def _row(one: Difference) -> str:
     change = ends = "–"
+    if one.change is not None:
+        change = format_change(one.figure, one.change)
     if one.interval:
-        change = format_change(one.figure, one.interval.difference)
         low, high = (
             format_change(one.figure, end) for end in (one.interval.low, one.interval.high)
         )
         ends = f"{low} … {high}"
-    kind = "few" if one.certainty == "too few" else one.certainty.split(" ")[0]
+    kind = "few" if one.certainty in _UNSURE else one.certainty.split(" ")[0]
     values = "".join(
         f"<td>{format_value(one.figure, value)}</td>" for value in (one.ours, one.theirs)
     )
@@ -110,9 +119,13 @@ def _row(one: Difference) -> str:
 
 
 def _curves(name: str, runs: Sequence[Recorded]) -> str:
-    """Response times by percentile; each nine more is as far again to the right."""
+    """Times by percentile, of a kind that all tell; each nine more is as far again to the right."""
+    shared = [one for one in COMPARED if all(one in run.latencies for run in runs)]
+    if not shared:
+        return ""
     steps = [(number, one.step(name)) for number, one in enumerate(runs)]
-    histograms = [(number, step.response) for number, step in steps if step and step.response.count]
+    found = [(number, getattr(step, shared[0])) for number, step in steps if step]
+    histograms = [(number, histogram) for number, histogram in found if histogram.count]
     if not histograms:
         return ""
     top_ns = max(histogram.max_ns for _, histogram in histograms) or 1
@@ -125,7 +138,7 @@ def _curves(name: str, runs: Sequence[Recorded]) -> str:
             f'<polyline points="{points}" fill="none" stroke="{_colour(number)}" '
             'stroke-width="1.5"/>'
         )
-    label = f"Response time of {name} by percentile"
+    label = f"{shared[0].capitalize()} time of {name} by percentile"
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
         f'aria-label="{_text(label)}"><title>{_text(label)}</title>{"".join(shapes)}</svg>'

@@ -8,6 +8,7 @@ from flux.compare.comparison import Comparison, Difference, differing_names
 from flux.compare.figures import TIMES
 from flux.compare.intervals import LEVEL_PERCENT
 from flux.compare.limits import Verdict
+from flux.compare.recorded import Recorded
 from flux.console import WIDTH, format_count, format_ns
 
 
@@ -15,10 +16,8 @@ def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) 
     """The table of one comparison, ending in a line break."""
     ours, theirs = comparison.ours, comparison.theirs
     lines = [
-        f"baseline {ours.name}: {ours.run.name}, {ours.summary.measured_s:.1f} s, "
-        f"{ours.summary.total.requests:,} requests",
-        f"     run {theirs.name}: {theirs.run.name}, {theirs.summary.measured_s:.1f} s, "
-        f"{theirs.summary.total.requests:,} requests",
+        f"baseline {_told(ours)}",
+        f"     run {_told(theirs)}",
         "",
     ]
     for name in differing_names([comparison]):
@@ -31,6 +30,13 @@ def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) 
         if verdict.run == theirs.name:
             lines += _wrapped(verdict.judgement, f"{verdict.limit.text}: {_why(verdict)}")
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def _told(one: Recorded) -> str:
+    summary = one.summary
+    length = f"{summary.measured_s:.1f} s, " if summary.measured_s > 0 else ""
+    name = one.run.name if one.is_judged_by_flux else f"recorded by {one.tool}"
+    return f"{one.name}: {name}, {length}{summary.total.requests:,} requests"
 
 
 def figure_name(one: Difference) -> str:
@@ -55,6 +61,8 @@ def format_change(figure: str, change: float) -> str:
 
 def said(one: Difference) -> str:
     """What may be said of a difference, in words."""
+    if one.without == "value":
+        return "not told by both"
     if one.certainty == "too few":
         return f"too few: {min(one.our_count, one.their_count):,} of {one.fewest:,}"
     return one.certainty
@@ -64,7 +72,8 @@ def _line(one: Difference) -> str:
     cells = [format_value(one.figure, value) for value in (one.ours, one.theirs)]
     interval = one.interval
     if interval is None:
-        return _row(f"  {figure_name(one)}", (*cells, "-", "-"), said(one))
+        change = "-" if one.change is None else format_change(one.figure, one.change)
+        return _row(f"  {figure_name(one)}", (*cells, change, "-"), said(one))
     ends = " … ".join(format_change(one.figure, end) for end in (interval.low, interval.high))
     change = format_change(one.figure, interval.difference)
     return _row(f"  {figure_name(one)}", (*cells, change, ends), said(one))
@@ -77,7 +86,9 @@ def _row(name: str, cells: Sequence[str], certainty: str = "") -> str:
 
 
 def _wrapped(name: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, WIDTH, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+    yield from textwrap.wrap(
+        text, WIDTH, initial_indent=f"{name + ' ':<10}", subsequent_indent=" " * 10
+    )
 
 
 def _why(verdict: Verdict) -> str:
@@ -99,6 +110,7 @@ def comparison_document(
         "comparisons": [
             {
                 "run": one.theirs.name,
+                "latencies": list(one.latencies),
                 "notes": list(one.notes),
                 "widened": dict(one.factors),
                 "differences": [_difference(difference) for difference in one.differences],
@@ -128,7 +140,7 @@ def _difference(one: Difference) -> dict[str, Any]:
         "baseline_count": one.our_count,
         "run_count": one.their_count,
         "fewest": one.fewest,
-        "difference": interval.difference if interval else None,
+        "difference": one.change,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "certainty": one.certainty,

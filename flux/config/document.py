@@ -72,6 +72,7 @@ def parse(
     overrides: Sequence[str] = (),
     tables: Collection[str] = (),
     environment: Mapping[str, str],
+    added: Sequence[str] = (),
 ) -> Document:
     """Parse the text of a TOML file.
 
@@ -82,6 +83,7 @@ def parse(
         overrides: `KEY=VALUE` each, as given to `--set`.
         tables: names of tables at the top, whose keys overrides may set as well as stages'.
         environment: values for `${NAME}`.
+        added: stages to put in at the end, where the file has none of that name.
 
     Raises:
         InvalidPipeline: if it is not TOML.
@@ -96,7 +98,7 @@ def parse(
             f"{name}:{line}:{column}: is not TOML: {getattr(error, 'msg', error)}\n"
             f"  {line:>4} | {shown}\n       | {' ' * (column - 1)}^"
         ) from None
-    return finish(values, locate(text), text, name, base, overrides, environment, tables)
+    return finish(values, locate(text), text, name, base, overrides, environment, tables, added)
 
 
 def finish(
@@ -108,9 +110,13 @@ def finish(
     overrides: Sequence[str],
     environment: Mapping[str, str],
     tables: Collection[str] = (),
+    added: Sequence[str] = (),
 ) -> Document:
     """Apply the overrides to a parsed document and replace references to the environment."""
     problems: list[Problem] = []
+    stages = values.get("stage")
+    if isinstance(stages, list):
+        stages += [{"use": use} for use in added if use not in _names(stages, "name", "use")]
     options: dict[Path, str] = {}
     for override in overrides:
         path = _override(values, override, problems, tables)

@@ -3,7 +3,7 @@
 import pathlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -27,6 +27,9 @@ oldest that is still open."""
 
 _FEW_STEPS: Final = 8
 
+Watch: TypeAlias = Callable[[], Callable[[Rows], None]]
+"""Gives what is called with each batch of rows."""
+
 
 def collect_rows(
     path: pathlib.Path,
@@ -34,6 +37,7 @@ def collect_rows(
     *,
     basis: Basis | None = None,
     take: Callable[[Reading, Summary], None] = lambda *_: None,
+    watch: Watch | None = None,
 ) -> Recording:
     """Count all rows of a file.
 
@@ -46,6 +50,7 @@ def collect_rows(
         basis: what its latencies are counted from, if it does not say so.
         take: is given the summary of each interval, in order. Where a file is read again, they come
             again, the first of them with `start_ns` 0.
+        watch: is asked for something to show all rows to, again where the file is read again.
 
     Raises:
         FluxError: a row cannot be read.
@@ -53,10 +58,18 @@ def collect_rows(
     room = _FEW_STEPS
     while True:
         reading, batches = open_rows(path, found, basis=basis)
+        if watch is not None:
+            batches = _shown(batches, watch())
         final = _collect(reading, batches, room, take)
         if final is not None:
             return _recording(found, reading, final)
         room = MOST_STEPS + 1
+
+
+def _shown(batches: Iterator[Rows], show: Callable[[Rows], None]) -> Iterator[Rows]:
+    for rows in batches:
+        show(rows)
+        yield rows
 
 
 def _collect(
@@ -81,7 +94,7 @@ def _collect(
 
 
 def _recording(found: Found, reading: Reading, final: Summary) -> Recording:
-    warnings = list(reading.warnings)
+    warnings = list(reading.notes.warnings)
     if reading.steps.has_others:
         warnings.append(
             f"{reading.path} has more than {MOST_STEPS} names of requests: "

@@ -46,7 +46,7 @@ def convert_lines(
     for rows in batches:
         writer.write(rows, reading.facts())
     writer.finish(reading.facts())
-    notes = list(reading.warnings)
+    notes = list(reading.notes.warnings)
     if writer.left_out:
         notes.append(
             f"{writer.left_out} rows are left out: {form} has nothing for what they stand for, "
@@ -104,4 +104,4 @@ def convert_parquet(reading: Reading, batches: Iterator[Rows], stream: IO[bytes]
             waiting = []
     writer.write_all(waiting, reading.facts())
     writer.close()
-    return list(reading.warnings)
+    return list(reading.notes.warnings)

@@ -112,8 +112,11 @@ class Text:
     def __init__(self, text: bytes | bytearray) -> None:
         """Take over a block; it is copied once, with room at both ends."""
         self._padded = b"".join((_PADDING, text, _PADDING))
-        self.bytes = np.frombuffer(self._padded, np.uint8)[_MARGIN:-_MARGIN]
+        self._bytes = np.frombuffer(self._padded, np.uint8)
+        self.bytes = self._bytes[_MARGIN:-_MARGIN]
         """(n,) uint8: the block."""
+        self.has_quotes = b'"' in self._padded
+        """Whether there is a quotation mark anywhere."""
         count = len(self._padded) - _WORD + 1
         # Every byte begins a word of its own: the words overlap.
         self._words = np.ndarray((count,), np.dtype("<u8"), self._padded, strides=(1,))
@@ -122,6 +125,11 @@ class Text:
         """The eight bytes from each of these places on; -24 is the first, and end + 16 the last."""
         words: _Unsigned = self._words[places + _MARGIN]
         return words
+
+    def first_bytes(self, places: Integers) -> npt.NDArray[np.uint8]:
+        """(n,) uint8: the byte at each of these places, which may be just past the end."""
+        found: npt.NDArray[np.uint8] = self._bytes[places + _MARGIN]
+        return found
 
     def slice(self, start: int, end: int) -> bytes:
         """Some of the bytes."""
@@ -142,9 +150,8 @@ class Fields:
         self._text = text
         self.has_quotes = False
         """Whether any of the fields was in quotes."""
-        if starts.size:
-            first = text.words(starts).astype(np.uint8)
-            quoted = (first == ord('"')) & (ends > starts)
+        if starts.size and text.has_quotes:
+            quoted = (text.first_bytes(starts) == ord('"')) & (ends > starts)
             if quoted.any():
                 self.has_quotes = True
                 starts, ends = starts + quoted, ends - quoted
@@ -191,7 +198,7 @@ class Fields:
         """
         if not len(self):
             return np.zeros(0, np.int64)
-        is_negative = self._text.words(self.starts).astype(np.uint8) == ord("-")
+        is_negative = self._text.first_bytes(self.starts) == ord("-")
         is_negative &= self.lengths > 1
         lengths = self.lengths - is_negative if is_negative.any() else self.lengths
         longest = int(lengths.max())

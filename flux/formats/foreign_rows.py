@@ -46,7 +46,7 @@ def vegeta_rows(
         rows = reading.outcomes(
             steps,
             start_ns=start_ns,
-            end_ns=start_ns + block.integers("latency"),
+            end_ns=start_ns + reading.durations(block, "latency"),
             statuses=block.integers("code"),
             errors=errors,
             is_success=errors == 0,
@@ -82,15 +82,15 @@ def _jtl_rows(reading: Reading, block: Block, codes: "_Statuses") -> Rows:
     rows = reading.outcomes(
         steps,
         start_ns=start_ns,
-        end_ns=start_ns + block.integers("elapsed") * MILLISECOND_NS,
+        end_ns=start_ns + reading.durations(block, "elapsed", MILLISECOND_NS),
         statuses=statuses,
         errors=errors,
         is_success=is_success,
     )
     reading.learn_requests(block, steps, method="", url="URL")
-    first_byte_ns = block.integers("Latency") * MILLISECOND_NS
+    first_byte_ns = reading.durations(block, "Latency", MILLISECOND_NS)
     rows["first_byte_ns"] = np.where(first_byte_ns > 0, start_ns + first_byte_ns, 0)
-    rows["connect_ns"] = block.integers("Connect") * MILLISECOND_NS
+    rows["connect_ns"] = reading.durations(block, "Connect", MILLISECOND_NS)
     rows["bytes_in"] = block.integers("bytes")
     rows["bytes_out"] = block.integers("sentBytes")
     return rows

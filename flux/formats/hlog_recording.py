@@ -14,10 +14,10 @@ import attrs
 from flux.errors import FluxError
 from flux.formats.clock_times import moment_of
 from flux.formats.hlog_text import OWN_COMMENT
-from flux.formats.line_blocks import BrokenFile, line_blocks
+from flux.formats.line_blocks import BrokenFile, Notes, line_blocks
 from flux.formats.recording import Recording
 from flux.histogram import Histogram, LogInterval, read_log
-from flux.series import Series
+from flux.series import QUANTILES, Series
 from flux.summary import StepSummary
 from flux.timeline import Timeline
 
@@ -33,9 +33,9 @@ def read_hlog(path: pathlib.Path) -> Recording:
     Raises:
         BrokenFile: a line is no interval.
     """
-    warnings: list[str] = []
-    log = _Log(path)
-    intervals = list(log.intervals(warnings))
+    notes = Notes()
+    warnings, log = notes.warnings, _Log(path)
+    intervals = list(log.intervals(notes))
     if not intervals:
         raise BrokenFile(path, log.lines, "must have an interval before it")
     tagged = [interval for interval in intervals if interval.tag]
@@ -69,6 +69,7 @@ def read_hlog(path: pathlib.Path) -> Recording:
         latencies=(latency,),
         resolution_ns=1000,
         has_failures=False,
+        columns=frozenset({"start_ns", "requests", *QUANTILES}),
         warnings=tuple(warnings),
     )
 
@@ -81,9 +82,9 @@ class _Log:
     name: str = ""
     lines: int = 0
 
-    def intervals(self, warnings: list[str]) -> Iterator[LogInterval]:
+    def intervals(self, notes: Notes) -> Iterator[LogInterval]:
         """The intervals; what comments say is noted on the way."""
-        for block in line_blocks(self.path, warnings):
+        for block in line_blocks(self.path, notes):
             for number, line in enumerate(block.text.decode(errors="replace").splitlines()):
                 self.lines = block.line + number
                 if line.startswith("#"):

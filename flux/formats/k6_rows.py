@@ -33,6 +33,7 @@ METRICS: Final = frozenset(
 )
 """Of the metrics, those that a row is made of."""
 
+_TOO_LARGE: Final = 1e12  # milliseconds: a lifetime
 _UNITS: Final = (("unix_nano", 19, 1), ("unix_micro", 16, 10**3), ("unix_milli", 13, 10**6))
 """k6's names of timestamps, their digits in this century, and how long one is in nanoseconds."""
 
@@ -63,7 +64,7 @@ def json_points(path_blocks: Iterator[LineBlock]) -> Iterator[Point]:
                 if said["metric"] not in METRICS:
                     continue
                 data = said["data"]
-                value = float(data["value"])
+                value = _value(data["value"])
                 yield Point(number, said["metric"], data["time"], value, data.get("tags") or {})
             except (ValueError, KeyError, TypeError) as error:
                 problem = f"must be a point of k6: {type(error).__name__} {error}"
@@ -87,11 +88,18 @@ def csv_points(line_blocks: Iterator[LineBlock], columns: list[str]) -> Iterator
             if said["metric_name"] not in METRICS:
                 continue
             try:
-                value = float(said["metric_value"])
+                value = _value(said["metric_value"])
             except ValueError:
-                problem = f"has metric_value {said['metric_value']!r}, which must be a number"
+                problem = f"has metric_value {said['metric_value']!r}, which must be a number ≥ 0"
                 raise BrokenFile(block.path, number, problem) from None
             yield Point(number, said["metric_name"], said["timestamp"], value, said)
+
+
+def _value(written: Any) -> float:
+    value = float(written)
+    if not 0 <= value < _TOO_LARGE:
+        raise ValueError(f"value must be 0 or more, got {written}")
+    return value
 
 
 def k6_rows(reading: Reading, points: Iterable[Point]) -> Iterator[Rows]:

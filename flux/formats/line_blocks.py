@@ -2,6 +2,7 @@
 
 import gzip
 import pathlib
+import zlib
 from collections.abc import Iterator
 from typing import IO
 
@@ -16,8 +17,22 @@ BLOCK_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 1 << 26
 """What is longer is no line."""
 
+HEAD_BYTES = 1 << 16
+"""As much is looked at to tell what a file is; more, if its first line is longer."""
+
 _GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _LINE_FEED = ord('"'), ord("\n")
+
+
+@attrs.define
+class Notes:
+    """What was noticed on the way through a file."""
+
+    warnings: list[str] = attrs.field(factory=list)
+    """What a reader has to know, a line each."""
+    cut_bytes: int = 0
+    """How long the last line is, if it has no end and was left out."""
 
 
 class BrokenFile(FluxError):
@@ -63,14 +78,33 @@ def open_file(path: pathlib.Path) -> IO[bytes] | gzip.GzipFile:
     return gzip.open(path)
 
 
+def read_head(path: pathlib.Path, least_bytes: int = HEAD_BYTES) -> bytes:
+    """How a file begins: so much of it, and at least its first line.
+
+    Raises:
+        FluxError: it cannot be read.
+    """
+    notes = Notes()
+    with open_file(path) as stream:
+        head = _read(stream, path, notes, least_bytes)
+        while b"\n" not in head and len(head) < LONGEST_LINE_BYTES:
+            more = _read(stream, path, notes, BLOCK_BYTES)
+            if not more:
+                break
+            head += more
+    if not head and notes.warnings:
+        raise FluxError(f"{path} is a gzip file that was cut: nothing can be read of it")
+    return head
+
+
 def line_blocks(
-    path: pathlib.Path, warnings: list[str], *, is_csv: bool = False, skip_lines: int = 0
+    path: pathlib.Path, notes: Notes, *, is_csv: bool = False, skip_lines: int = 0
 ) -> Iterator[LineBlock]:
     """The file's lines from the top.
 
     Args:
         path: the file.
-        warnings: told if the last line has no end, and is left out.
+        notes: told if the last line has no end, and is left out.
         is_csv: line feeds between quotes do not end a line.
         skip_lines: so many are not wanted, as they are a header.
 
@@ -79,37 +113,58 @@ def line_blocks(
     """
     line, rest = 1, b""
     with open_file(path) as stream:
-        for _ in range(skip_lines):
-            line += bool(stream.readline())
-        while chunk := _read(stream, path, warnings):
+        while chunk := _read(stream, path, notes, BLOCK_BYTES):
             text = rest + chunk
+            if line == 1:
+                text = text.removeprefix(_BYTE_ORDER_MARK)
+            while skip_lines and b"\n" in text:
+                text = text.partition(b"\n")[2]
+                line, skip_lines = line + 1, skip_lines - 1
             cut = _last_line_end(text, is_csv=is_csv)
             if cut:
                 yield LineBlock(path, text[:cut], line)
-                line += text.count(b"\n", 0, cut)
+                line += _line_feeds(text, cut)
             rest = text[cut:]
             if len(rest) > LONGEST_LINE_BYTES:
                 raise BrokenFile(path, line, f"must have at most {LONGEST_LINE_BYTES} bytes")
     if rest.strip():
-        warnings.append(f"line {line} of {path} has no end, and is left out")
+        notes.cut_bytes = len(rest)
+        notes.warnings.append(f"line {line} of {path} has no end, and is left out")
 
 
-def _read(stream: IO[bytes] | gzip.GzipFile, path: pathlib.Path, warnings: list[str]) -> bytes:
+def _read(
+    stream: IO[bytes] | gzip.GzipFile,
+    path: pathlib.Path,
+    notes: Notes,
+    most_bytes: int,
+) -> bytes:
+    parts: list[bytes] = []
     try:
-        return stream.read(BLOCK_BYTES)
+        if not isinstance(stream, gzip.GzipFile):
+            return stream.read(most_bytes)
+        # Piece by piece: of a file that was cut, `read` gives nothing at all.
+        while part := stream.read1(most_bytes - sum(map(len, parts))):
+            parts.append(part)
     except EOFError:
-        warnings.append(f"{path} is a gzip file that was cut: what is left of it was read")
-        return b""
-    except OSError as error:
-        raise FluxError(f"{path} cannot be read: {error.strerror or error}") from error
+        cut = f"{path} is a gzip file that was cut: what is left of it was read"
+        notes.warnings += [cut] if cut not in notes.warnings else []
+    except (OSError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FluxError(f"{path} cannot be read: {reason}") from error
+    return b"".join(parts)
 
 
 def _last_line_end(text: bytes, *, is_csv: bool) -> int:
     """The byte after the last line feed that ends a line; 0 if there is none."""
     last = text.rfind(b"\n") + 1
-    if not is_csv or not text.count(b'"') or text.count(b'"', 0, last) % 2 == 0:
+    if not is_csv or b'"' not in text or text.count(b'"', 0, last) % 2 == 0:
         return last
     array = np.frombuffer(text, np.uint8)
     is_inside = (np.cumsum(array == _QUOTE) & 1) == 1
     ends = np.flatnonzero((array == _LINE_FEED) & ~is_inside)
     return int(ends[-1]) + 1 if ends.size else 0
+
+
+def _line_feeds(text: bytes, cut: int) -> int:
+    """How many there are before the cut; where lines are short, quicker than `bytes.count`."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8, cut) == _LINE_FEED))

@@ -7,6 +7,7 @@ Source: Locust, locust/stats.py (StatsCSVFileWriter).
 """
 
 import csv
+import math
 import pathlib
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from flux.formats.clock_times import SECOND_NS, moment_of
 from flux.formats.detect import Found
-from flux.formats.line_blocks import BrokenFile, line_blocks
+from flux.formats.line_blocks import BrokenFile, Notes, line_blocks
+from flux.formats.recording import TOTAL as ALL
 from flux.formats.recording import Recording
 from flux.series import EMPTY_SKETCH, ROW, Series
 from flux.summary import StepSummary
@@ -29,6 +31,10 @@ _QUOTED: Final = {
     "max": "Total Max Response Time",
 }
 _PERCENTILES: Final = {"p50_ns": "50%", "p95_ns": "95%", "p99_ns": "99%", "max_ns": "100%"}
+
+_COLUMNS: Final = frozenset(
+    {"start_ns", "requests", "successes", "failures", "users", "peak_users", *_PERCENTILES}
+)
 
 
 @attrs.frozen
@@ -53,10 +59,13 @@ class _Line:
         """A number; 0 where there is none."""
         text = self.fields.get(column, "")
         try:
-            return float(text) if text not in ("", "N/A") else 0.0
+            value = float(text) if text not in ("", "N/A") else 0.0
         except ValueError:
-            problem = f"has {column} {text!r}, which must be a number"
-            raise BrokenFile(self.path, self.number, problem) from None
+            value = math.nan
+        if not 0 <= value < 2**63:
+            problem = f"has {column} {text!r}, which must be a number, 0 or more"
+            raise BrokenFile(self.path, self.number, problem)
+        return value
 
     def milliseconds(self, column: str) -> int:
         """A time, nanoseconds."""
@@ -69,8 +78,8 @@ def read_locust_history(path: pathlib.Path, found: Found) -> Recording:
     Raises:
         BrokenFile: a line has other fields, or a field that is no number.
     """
-    warnings = [f"{path} has no histograms: of the whole run it tells the median, not the tail"]
-    lines = list(_lines(path, found, warnings))
+    notes = Notes([f"{path} has no histograms: of the whole run it tells the median, not the tail"])
+    lines = list(_lines(path, found, notes))
     totals = [line for line in lines if line.name == TOTAL]
     if not totals:
         raise BrokenFile(path, 1, f"must be followed by lines named {TOTAL}")
@@ -89,13 +98,16 @@ def read_locust_history(path: pathlib.Path, found: Found) -> Recording:
         latencies=(),
         resolution_ns=10**6,
         peak_users=max(line.whole("User Count") for line in totals),
-        quoted_ns={name: _quoted(line) for name, line in {**named, TOTAL: last[TOTAL]}.items()},
-        warnings=tuple(warnings),
+        quoted_ns={
+            name: {"service": _quoted(line)} for name, line in {**named, ALL: last[TOTAL]}.items()
+        },
+        columns=_COLUMNS,
+        warnings=tuple(notes.warnings),
     )
 
 
-def _lines(path: pathlib.Path, found: Found, warnings: list[str]) -> Any:
-    for block in line_blocks(path, warnings, is_csv=True, skip_lines=1):
+def _lines(path: pathlib.Path, found: Found, notes: Notes) -> Any:
+    for block in line_blocks(path, notes, is_csv=True, skip_lines=1):
         reader = csv.reader(block.text.decode("utf-8", errors="replace").splitlines(keepends=True))
         for fields in reader:
             number = block.line + reader.line_num - 1

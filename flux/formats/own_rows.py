@@ -41,6 +41,7 @@ def own_rows(reading: Reading, blocks: Iterator[Block]) -> Iterator[Rows]:
         for name in OUTCOME.columns:
             if name not in _TEXTS:
                 rows[name] = block.integers(renamed.get(name, name))
+        _check_times(block, rows)
         rows["step"] = steps.numbers(block, "step")
         if "target" in block.names:
             rows["target"] = targets.numbers(block, "target")
@@ -67,6 +68,13 @@ class _Names:
         seen = block.codes(column, self._seen)
         table = [self._names.number(text) if text else -1 for text in self._seen.texts]
         return np.array(table, np.int64)[seen]
+
+
+def _check_times(block: Block, rows: Rows) -> None:
+    is_wrong = (rows["end_ns"] < rows["start_ns"]) | (rows["end_ns"] < rows["due_ns"])
+    if is_wrong.any():
+        row = int(np.flatnonzero(is_wrong)[0])
+        raise block.broken(row, f"must end after it began, has end_ns {rows['end_ns'][row]}")
 
 
 def _known(block: Block, name: str, numbers: Integers, codes: TextCodes) -> Integers:

@@ -20,6 +20,7 @@ from flux.formats.blocks import Block
 from flux.formats.clock_times import SECOND_NS, moment_of
 from flux.formats.facts import Facts
 from flux.formats.fields import Integers, TextCodes
+from flux.formats.line_blocks import Notes
 from flux.schemas import ERROR_TEXTS, NOT_STARTED, OUTCOME, ErrorCode, Flag, Rows
 
 MOST_STEPS: Final = 256
@@ -73,7 +74,7 @@ class Reading:
     """Failed requests by step, error code and the file's own words, if those are not flux's."""
     rows: int = 0
     """Rows read so far."""
-    warnings: list[str] = attrs.field(factory=list)
+    notes: Notes = attrs.field(factory=Notes)
     """What a reader has to know."""
 
     def facts(self) -> Facts:
@@ -142,6 +143,20 @@ class Reading:
         before, path = _split(url)
         self.requests.setdefault(step, (method, path))
         self.target_urls.setdefault(target, before)
+
+    def durations(self, block: Block, name: str, unit_ns: int = 1) -> Integers:
+        """A column of durations, nanoseconds.
+
+        Raises:
+            BrokenFile: one is negative, or longer than any run.
+        """
+        values = block.integers(name)
+        is_wrong = (values < 0) | (values > LONGEST_NS // unit_ns)
+        if is_wrong.any():
+            row = int(np.flatnonzero(is_wrong)[0])
+            rule = "must not be negative" if values[row] < 0 else "is longer than a month"
+            raise block.broken(row, f"has {name} {values[row]}, which {rule}")
+        return values * np.int64(unit_ns)
 
     def outcomes(
         self,

@@ -4,13 +4,16 @@ import datetime
 import pathlib
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Final
 
 import attrs
 
 from flux.conservation import Ledger
-from flux.result_file import Document
-from flux.series import Series
+from flux.series import ROW, Series
 from flux.summary import Finding, StepSummary
+
+TOTAL: Final = "total"
+"""What all steps together are called."""
 
 
 @attrs.frozen
@@ -45,10 +48,11 @@ class Recording:
     """Most sessions under way at once; None if not known."""
     requests: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     """Method and URL of each step, as far as known."""
-    quoted_ns: Mapping[str, Mapping[str, int]] = attrs.field(factory=dict)
-    """By step, figures that the file quotes in place of a histogram: min, mean, p50, max."""
-    document: Document | None = attrs.field(default=None, repr=False)
-    """All of result.json, if that was read."""
+    quoted_ns: Mapping[str, Mapping[str, Mapping[str, int]]] = attrs.field(factory=dict)
+    """By step (TOTAL: all together) and latency, figures that the file quotes in place of a
+    histogram: mean, min, p50 and so on, max."""
+    columns: frozenset[str] = frozenset(ROW.names or ())
+    """Which columns of the series the file tells; others are 0."""
     valid: bool | None = None
     """Whether the run kept its own plan; None if nobody has judged it."""
     findings: tuple[Finding, ...] = ()
@@ -59,12 +63,17 @@ class Recording:
     @cached_property
     def total(self) -> StepSummary:
         """All steps together."""
-        return StepSummary("total").merge(self.steps)
+        return StepSummary(TOTAL).merge(self.steps)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Latencies of which there are histograms, or at least quoted figures."""
+        return self.latencies or tuple(self.quoted_ns.get(TOTAL, ()))
 
     @property
     def latency(self) -> str:
         """The latency to look at first: the response time, if it is known."""
-        return "response" if "response" in self.latencies or not self.latencies else "service"
+        return "response" if "response" in self.told or not self.told else "service"
 
     @property
     def duration_s(self) -> float:

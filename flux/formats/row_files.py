@@ -2,11 +2,10 @@
 
 import pathlib
 from collections.abc import Iterator
-from itertools import chain
 
 from flux.errors import FluxError
 from flux.formats.blocks import Block, csv_block, json_block
-from flux.formats.detect import ROW_FORMATS, Found, detect
+from flux.formats.detect import ROW_FORMATS, Found
 from flux.formats.foreign_rows import jtl_rows, vegeta_rows
 from flux.formats.k6_rows import csv_points, json_points, k6_rows
 from flux.formats.line_blocks import LineBlock, line_blocks
@@ -32,16 +31,21 @@ def open_rows(
     Raises:
         FluxError: it is not a file of rows, or, when they are asked for, a row is broken.
     """
-    if found.format not in ROW_FORMATS:
-        raise FluxError(f"{path} has no rows: it is {found.format}")
     reading = Reading(path)
-    return reading, _batches(reading, found, basis)
+    return reading, read_rows(reading, found, basis)
 
 
-def _batches(reading: Reading, found: Found, basis: Basis | None) -> Iterator[Rows]:
+def read_rows(reading: Reading, found: Found, basis: Basis | None = None) -> Iterator[Rows]:
+    """The same into a reading that knows something already, such as names of steps.
+
+    Raises:
+        FluxError: it is not a file of rows, or, when they are asked for, a row is broken.
+    """
+    if found.format not in ROW_FORMATS:
+        raise FluxError(f"{reading.path} has no rows: it is {found.format}")
     lines = line_blocks(
         reading.path,
-        reading.warnings,
+        reading.notes,
         is_csv=bool(found.columns),
         skip_lines=1 if found.has_header else 0,
     )
@@ -64,12 +68,3 @@ def _batches(reading: Reading, found: Found, basis: Basis | None) -> Iterator[Ro
 def _blocks(lines: Iterator[LineBlock], found: Found) -> Iterator[Block]:
     for block in lines:
         yield csv_block(block, found.columns) if found.columns else json_block(block)
-
-
-def first_of(batches: Iterator[Rows]) -> Iterator[Rows]:
-    """The same batches, of which the first is read now: then names and the start are known."""
-    first = next(batches, None)
-    return batches if first is None else chain([first], batches)
-
-
-__all__ = ["detect", "first_of", "open_rows"]

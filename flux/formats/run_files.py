@@ -1,44 +1,15 @@
-"""Where a run is: from what people call it to its files."""
+"""What a run's folder has for formats: its rows, and the names in its session file."""
 
 import pathlib
-from typing import Final
 
 import attrs
 
-from flux.errors import FluxError, UsageError
+from flux.errors import FluxError
 from flux.formats.detect import Found, detect
 from flux.parts import Parts
 from flux.pipeline import load
 from flux.run_folder import SESSION_FILE
-
-RESULT_FILE: Final = "result.json"
-_USUAL: Final = ("requests.csv", "requests.ndjson")
-
-
-def find_run(name: str, results: pathlib.Path) -> pathlib.Path:
-    """The folder or file that is meant.
-
-    Args:
-        name: a run's number, its folder, or a file.
-        results: folder of all runs.
-
-    Raises:
-        UsageError: there is nothing of that name.
-    """
-    if name.isascii() and name.isdigit():
-        folder = results / f"result_{int(name)}"
-        if folder.is_dir():
-            return folder
-        if not pathlib.Path(name).exists():
-            runs = sorted(
-                int(run.name[7:]) for run in results.glob("result_*") if run.name[7:].isdigit()
-            )
-            hint = f"there are {runs[0]} to {runs[-1]}" if runs else "there are no runs yet"
-            raise UsageError(f"there is no run {name} in {results}", hint=hint)
-    path = pathlib.Path(name)
-    if not path.exists():
-        raise UsageError(f"there is no {name}", hint="give a run's number, its folder, or a file")
-    return path
+from flux.runs.folders import RunFolder
 
 
 def find_rows(path: pathlib.Path) -> tuple[pathlib.Path, Found] | None:
@@ -46,23 +17,16 @@ def find_rows(path: pathlib.Path) -> tuple[pathlib.Path, Found] | None:
 
     A result.json has no rows, but the folder that it is in may.
     """
-    if path.is_dir():
-        usual = [path / name for name in _USUAL]
-        others = sorted({*path.glob("*.csv"), *path.glob("*.ndjson")} - set(usual))
-        for file in (*usual, *others):
-            if file.is_file() and file.stat().st_size:
-                found = _detected(file)
-                if found and found.format in ("csv", "ndjson"):
-                    return file, found
-        return None
-    return path, detect(path)
-
-
-def _detected(path: pathlib.Path) -> Found | None:
-    try:
-        return detect(path)
-    except FluxError:
-        return None
+    if not path.is_dir():
+        return path, detect(path)
+    for file in RunFolder(path).row_files:
+        try:
+            found = detect(file)
+        except FluxError:
+            continue  # it is empty, or something else that ends in .csv
+        if found.format in ("csv", "ndjson"):
+            return file, found
+    return None
 
 
 @attrs.frozen

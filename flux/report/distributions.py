@@ -78,10 +78,12 @@ def spectrum(histograms: dict[str, Histogram]) -> Chart | None:
         "yaxis": {"type": "log", "title": {"text": "ms"}},
         "hovermode": "closest",
     }
-    caption = (
-        "What share of requests took no longer than that. The gap between response and service is "
-        "the time that requests waited to be sent; lag is the generator's own part in it."
-    )
+    caption = "What share of requests took no longer than that."
+    if {"response", "service"} <= set(histograms):
+        caption += (
+            " The gap between response and service is the time that requests waited to be sent; "
+            "lag is the generator's own part in it."
+        )
     heads = ("percentile", *(f"{name}, ms" for name in histograms))
     return Chart(
         "spectrum",
@@ -115,10 +117,10 @@ def _spectrum_rows(histograms: dict[str, Histogram]) -> list[Sequence[str]]:
     return [*rows, ("max", *(f"{one.max_ns / 1e6:,.4g}" for one in histograms.values()))]
 
 
-def heat_map(grid: Grid, axis: TimeAxis) -> Chart | None:
-    """How many requests ended when with which response time."""
+def heat_map(grid: Grid, axis: TimeAxis, latency: str = "response") -> Chart | None:
+    """How many requests ended when with which latency."""
     grid = grid.coarser(_HEAT_COLUMNS)
-    counts = grid.latencies["response"]
+    counts = grid.latencies[latency]
     filled = np.flatnonzero(counts.any(axis=0))
     if not filled.size:
         return None
@@ -143,7 +145,7 @@ def heat_map(grid: Grid, axis: TimeAxis) -> Chart | None:
     }
     layout = {
         "xaxis": {"title": {"text": f"time, {axis.unit}"}, "range": [0, axis.end_s / axis.unit_s]},
-        "yaxis": {"type": "log", "title": {"text": "response time, ms"}},
+        "yaxis": {"type": "log", "title": {"text": f"{latency} time, ms"}},
         "shapes": [
             {**shape, "layer": "above", "fillcolor": "rgba(0,0,0,0)"} for shape in axis.shapes
         ],
@@ -151,7 +153,7 @@ def heat_map(grid: Grid, axis: TimeAxis) -> Chart | None:
         "hovermode": "closest",
     }
     caption = (
-        "Each cell counts the requests that ended then with that response time; what stands out "
+        f"Each cell counts the requests that ended then with that {latency} time; what stands out "
         "more has more. Two bands are two kinds of answers, which no percentile shows."
     )
     busiest = np.argmax(cells.sum(axis=1))
@@ -163,10 +165,9 @@ def heat_map(grid: Grid, axis: TimeAxis) -> Chart | None:
         (f"{low:,.4g} to {high:,.4g}", f"{int(row.sum()):,}", f"{int(row.max()):,}")
         for low, high, row in zip(edges[:-1], edges[1:], cells)
     ]
-    heads = ("response time, ms", "requests", "most in one cell")
-    return Chart(
-        "heat", "Response time, request by request", caption, told, [trace], layout, heads, rows
-    )
+    heads = (f"{latency} time, ms", "requests", "most in one cell")
+    title = f"{latency.capitalize()} time, request by request"
+    return Chart("heat", title, caption, told, [trace], layout, heads, rows)
 
 
 def _shade_bar(most: int) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from flux.console import format_count
-from flux.report.fields import Fields, count, number, table, tables, text
+from flux.report.fields import Fields, count, main_latency, number, table, tables, text
 from flux.report.sections import format_time, measured_s
 from flux.thresholds.judge import samples_needed
 from flux.units import Duration
@@ -16,16 +16,20 @@ def facts(document: Fields) -> list[tuple[str, str]]:
 
 def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     run, total = table(document, "run"), count(document, "Total")
-    response = table(document, "latency", "response")
-    failures = count(document, "Failure")
+    main = main_latency(document)
+    latency, lag = table(document, "latency", main), table(document, "latency", "lag")
+    failures = number(document, "Failure")
     yield "requests", f"{total:,}"
-    yield "failed", f"{failures:,} ({100 * failures / total:.3g} %)" if total else "-"
+    if failures is not None:
+        yield "failed", f"{failures:,} ({100 * failures / total:.3g} %)" if total else "-"
     yield "rate", f"{format_count(total / measured_s(document))}/s" if measured_s(document) else "-"
-    yield "response p50", _percentile(response, 50)
-    yield "response p99", _percentile(response, 99)
-    yield "response max", format_time(number(response, "max"))
-    yield "lag p99", _percentile(table(document, "latency", "lag"), 99)
-    yield "duration", str(Duration(round(count(run, "duration_ns") / 1e6) * 10**6))
+    yield f"{main} p50", _percentile(latency, 50)
+    yield f"{main} p99", _percentile(latency, 99)
+    yield f"{main} max", format_time(number(latency, "max"))
+    if count(lag, "count") or not text(document, "recorded_by"):
+        yield "lag p99", _percentile(lag, 99)
+    if duration_ns := count(run, "duration_ns"):
+        yield "duration", str(Duration(round(duration_ns / 1e6) * 10**6))
     yield "began", text(run, "started_at").replace("T", " ").partition(".")[0]
     seed = number(run, "seed")
     yield "seed", "" if seed is None else f"{seed}"

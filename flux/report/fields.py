@@ -41,6 +41,14 @@ def number(fields: Fields, name: str) -> float | None:
     return value
 
 
+def main_latency(document: Fields) -> str:
+    """Which latency comes first: the response time, unless only the service time is known."""
+    response, service = (
+        count(table(document, "latency", name), "count") for name in ("response", "service")
+    )
+    return "service" if service and not response else "response"
+
+
 def count(fields: Fields, name: str) -> int:
     """A whole number; 0 if there is none."""
     return int(number(fields, name) or 0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from flux.report.charts import Chart, Floats, Line, TimeAxis, over_time, time_axis
 from flux.report.distributions import heat_map, merged_histograms, spectrum
-from flux.report.fields import Fields, number, table, tables
+from flux.report.fields import Fields, main_latency, number, table, tables
 from flux.report.grid import Grid
 from flux.schemas import ERROR_TEXTS
 
@@ -34,23 +34,26 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
     axis = time_axis(document, end_s_of(document, grid))
     series = _Series(tables(document, "series"))
     rows, grid = grid, grid and grid.coarser(_ROW_POINTS)
+    main = main_latency(document)
     yield _load(document, series, grid, axis)
-    yield _response(series, grid, axis)
-    if grid:
-        yield _of_rows("service", "Service time over time", _SERVICE, grid, axis)
+    if main == "response":
+        yield _response(series, grid, axis)
+    if grid and "service" in grid.latencies:
+        caption = _SERVICE + _BESIDE if main == "response" else _SERVICE
+        yield _of_rows("service", "Service time over time", caption, grid, axis)
+    elif main == "service":
+        yield _of_series("service", "Service time over time", _SERVICE, series, axis)
     yield spectrum(merged_histograms(document))
     if rows:
-        yield heat_map(rows, axis)
+        yield heat_map(rows, axis, main)
     yield _errors(series, grid, axis)
     yield _under_way(series, axis)
-    if grid:
+    if grid and "lag" in grid.latencies:
         yield _of_rows("lag", "Lag over time", _LAG, grid, axis)
 
 
-_SERVICE = (
-    "From when a request was sent until its end. If the response time rises and this does not, "
-    "requests waited before they were sent."
-)
+_SERVICE = "From when a request was sent until its end."
+_BESIDE = " If the response time rises and this does not, requests waited before they were sent."
 _LAG = (
     "From when a request was due until it was sent: the generator's own delay. It is a part of the "
     "response time."
@@ -93,14 +96,16 @@ def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) 
     if series:
         is_open = number(table(document, "sessions"), "planned") is not None
         due = [Line("sessions due", "due", series.per_s("due"), dash="dash")] if is_open else []
+        begun = series.per_s("started")
         lines = [
             *due,
-            Line("sessions begun", "begun", series.per_s("started")),
+            Line("sessions begun", "begun", begun),
             Line("requests ended", "ended", series.per_s("requests")),
         ]
-        return over_time(
-            "load", "Demand and achieved rate", caption, axis, series.middles_s, lines, unit="/s"
-        )
+        title = "Demand and achieved rate"
+        if not np.isfinite(begun).any():
+            title, caption = "Achieved rate", "Requests that ended, per second."
+        return over_time("load", title, caption, axis, series.middles_s, lines, unit="/s")
     if not grid:
         return None
     ended = grid.ended[: grid.bins, 0] / (grid.width_ns / 1e9)
@@ -116,10 +121,12 @@ def _response(series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | Non
     )
     if not series:
         return _of_rows("response", title, caption, grid, axis) if grid else None
+    return _of_series("response", title, caption, series, axis)
+
+
+def _of_series(key: str, title: str, caption: str, series: _Series, axis: TimeAxis) -> Chart | None:
     lines = [Line(name, name, series.ms(f"{name}_ns")) for name in ("p50", "p95", "p99", "max")]
-    return over_time(
-        "response", title, caption, axis, series.middles_s, lines, unit="ms", is_log=True
-    )
+    return over_time(key, title, caption, axis, series.middles_s, lines, unit="ms", is_log=True)
 
 
 def _of_rows(key: str, title: str, caption: str, grid: Grid, axis: TimeAxis) -> Chart | None:

@@ -6,12 +6,17 @@ from typing import Any
 import attrs
 
 from flux.errors import FluxError
+from flux.formats.detect import Found, detect
+from flux.formats.input import Input
+from flux.formats.read import read
 from flux.formats.row_files import open_rows
-from flux.formats.run_files import RESULT_FILE, find_rows
+from flux.formats.run_files import find_rows
 from flux.report.fields import count, tables
 from flux.report.grid import Grid
-from flux.result_file import Document, read_result
+from flux.report.recorded import document_of
+from flux.result_file import RESULT_FILE, Document, read_result
 from flux.run_folder import SESSION_FILE
+from flux.runs.folders import RunFolder
 
 
 @attrs.frozen
@@ -28,27 +33,60 @@ class Material:
     """The pipeline as it ran, with secrets masked; empty if not known."""
     notes: tuple[str, ...] = ()
     """What could not be shown, and why."""
+    is_recorded: bool = False
+    """Whether it is made from a file of requests or figures, and not from a result."""
+
+    def beside(self, form: str) -> pathlib.Path:
+        """Where a report of that format goes if nobody says otherwise."""
+        if self.is_recorded:  # of several in a folder each gets its own
+            return self.file.with_name(f"{self.file.name}.report.{form}")
+        return self.file.with_name(f"report.{form}")
 
 
-def load_material(path: pathlib.Path) -> Material:
+def load_material(source: Input) -> Material:
     """Read what there is of a run.
 
     Args:
-        path: of its folder, or of its result.json. Rows and session file are those beside it.
+        source: its folder, or its result.json: rows and session file are those beside it; or a file
+            that another tool has written.
 
     Raises:
-        FluxError: there is no result that this version can read.
+        FluxError: there is nothing that this version can read.
     """
-    file = path / RESULT_FILE if path.is_dir() else path
+    path = source.path
+    file = RunFolder(path).result_file if path.is_dir() else path
     if path.is_dir() and not file.exists():
         raise FluxError(
             f"{path} has no {RESULT_FILE}",
             hint='add a stage with use = "json" to the pipeline; if it was killed and has rows, '
-            "flux results repair makes a result of them",
+            "flux results repair makes a result of them; and rows alone can be reported, too",
         )
+    found = detect(file)
+    if found.format != "result":
+        return _load_recorded(source, found)
     document = read_result(file)
     grid, notes = _load_grid(file, document)
     return Material(document, file, grid, _session(file.parent), tuple(notes))
+
+
+def _load_recorded(source: Input, found: Found) -> Material:
+    """What another tool has recorded: its rows are read once, for counts and charts."""
+    grids: list[Grid] = []
+
+    def new_grid() -> Grid:
+        grids.append(Grid())
+        return grids[-1]
+
+    recording = source.named(read(source.path, watch=lambda: new_grid().add))
+    for grid in grids[-1:]:
+        for name in set(grid.latencies) - set(recording.latencies):
+            del grid.latencies[name]
+    return Material(
+        document=document_of(recording),
+        file=pathlib.Path("stdin") if source.is_piped else source.path,
+        grid=grids[-1] if grids and grids[-1].requests else None,
+        is_recorded=True,
+    )
 
 
 def _load_grid(file: pathlib.Path, document: Document) -> tuple[Grid | None, list[str]]:
@@ -62,7 +100,7 @@ def _load_grid(file: pathlib.Path, document: Document) -> tuple[Grid | None, lis
         grid = Grid().add_all(batches)
     except FluxError as error:
         return None, [f"{without}{error.message}"]
-    notes = list(reading.warnings)
+    notes = list(reading.notes.warnings)
     known = sum(count(row, "requests") for row in tables(document, "series"))
     if known and grid.requests != known:
         return None, [

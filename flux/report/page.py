@@ -25,7 +25,7 @@ from flux.report.verdict import Conclusion, conclude
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 )
-_SIGNS = {"VALID": "✓", "INVALID": "✗", "FAILED": "✗", "INCOMPLETE": "…"}
+_SIGNS = {"VALID": "✓", "INVALID": "✗", "FAILED": "✗", "INCOMPLETE": "…", "UNJUDGED": "?"}
 
 
 def load_plotly() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from flux.console import format_count, format_ns
-from flux.report.fields import Fields, count, number, table, tables, text
+from flux.report.fields import Fields, count, main_latency, number, table, tables, text
 from flux.report.verdict import observed_text, threshold_title
 from flux.thresholds.judge import samples_needed
 
@@ -71,23 +71,38 @@ def _total(document: Fields) -> list[Fields]:
 
 def _parts(title: str, parts: Sequence[Fields], document: Fields) -> Section:
     duration_s = measured_s(document)
+    # Beside the response time the tail of the service time is left out, alone it is not.
+    shown = len(_PERCENTS) + 1 if main_latency(document) == "service" else len(_PERCENTS) - 1
     rows = [
         (
             text(part, "name") or "-",
             f"{count(part, 'requests'):,}",
-            f"{count(part, 'failures'):,}",
+            _whole(number(part, "failures")),
             format_count(count(part, "requests") / duration_s) if duration_s else "-",
             *_percentiles(table(part, "latency", "response")),
-            *_percentiles(table(part, "latency", "service"))[:-2],
+            *_percentiles(table(part, "latency", "service"))[:shown],
             format_size(number(part, "bytes_in")),
         )
         for part in parts
     ]
-    response = [f"response {name}" for name in (*(name for name, _ in _PERCENTS), "max")]
-    service = [f"service {name}" for name, _ in _PERCENTS[:-1]]
+    names = [*(name for name, _ in _PERCENTS), "max"]
+    response = [f"response {name}" for name in names]
+    service = [f"service {name}" for name in names[:shown]]
     heads = ("name", "requests", "failed", "per s", *response, *service, "received")
     note = "Warm-up is in none of these numbers." if _has_warmup(document) else ""
+    if text(document, "recorded_by"):
+        heads, rows = _told(heads, rows)
     return Section(title, heads, rows, note)
+
+
+def _told(
+    heads: tuple[str, ...], rows: list[tuple[str, ...]]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The columns of which another tool's file tells anything."""
+    kept = [
+        index for index in range(len(heads)) if not index or any(row[index] != "-" for row in rows)
+    ]
+    return tuple(heads[index] for index in kept), [tuple(row[i] for i in kept) for row in rows]
 
 
 def _phases(document: Fields) -> Section:
@@ -198,6 +213,10 @@ def _percentiles(latency: Fields) -> list[str]:
         for name, percent in _PERCENTS
     ]
     return [*times, format_time(number(latency, "max"))]
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{int(value):,}"
 
 
 def format_time(time_ns: float | None) -> str:

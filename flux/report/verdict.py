@@ -10,8 +10,8 @@ from flux.report.fields import Fields, count, number, table, tables, text
 from flux.summary import Unit
 from flux.thresholds.judge import value_text
 
-Word: TypeAlias = Literal["VALID", "INVALID", "FAILED", "INCOMPLETE"]
-"""The gravest that holds: incomplete, invalid, failed, valid."""
+Word: TypeAlias = Literal["VALID", "INVALID", "FAILED", "INCOMPLETE", "UNJUDGED"]
+"""The gravest that holds: incomplete, invalid, failed, valid; or none, of another tool's run."""
 
 _MEANINGS: dict[Word, str] = {
     "VALID": "The generator kept its plan, and nothing that was asked of the run failed.",
@@ -19,6 +19,7 @@ _MEANINGS: dict[Word, str] = {
     "FAILED": "The generator kept its plan, and the run did not pass.",
     "INCOMPLETE": "The run did not come to its end, or has not yet: nobody has judged it, and "
     "what it measured last may be missing.",
+    "UNJUDGED": "Nobody has judged how this run was made: take its numbers for what they are.",
 }
 
 
@@ -53,6 +54,10 @@ _WORDS: dict[str, Word] = {"incomplete": "INCOMPLETE", "invalid": "INVALID", "fa
 
 def conclude(document: Fields) -> Conclusion:
     """The verdict that a result comes to, with every reason."""
+    if recorded_by := text(document, "recorded_by"):
+        unknown = document.get("unknown")
+        notes = [recorded_by, *(unknown if isinstance(unknown, list) else [])]
+        return Conclusion("UNJUDGED", tuple(Reason("note", note) for note in notes))
     order = [*_WORDS, "note"]
     reasons = sorted(_reasons(document), key=lambda reason: order.index(reason.kind))
     word = _WORDS.get(reasons[0].kind, "VALID") if reasons else "VALID"

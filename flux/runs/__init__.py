@@ -3,6 +3,5 @@
 folders    a run's folder, its files, and what became of the run
 listing    a line about each run
 following  a run that goes on, as it is written
-row_files  rows back from requests.csv and requests.ndjson
 repair     a result made from the rows of a run that was killed
 """

@@ -8,7 +8,7 @@ import enum
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import tomli
 
 from flux.errors import ExitCode, FluxError, UsageError
 from flux.log import LOG_FILE
-from flux.result_file import Document, read_result
+from flux.result_file import RESULT_FILE, Document, read_result
 from flux.run_folder import RUN_FOLDER_NAME, SESSION_FILE, is_held
 
 _ENDED: Final = re.compile(
@@ -93,15 +93,14 @@ class RunFolder:
     @property
     def result_file(self) -> pathlib.Path:
         """Its result, or where that would be."""
-        return self._file_of("json", "result.json")
+        return self._file_of("json", RESULT_FILE)
 
     @property
-    def row_files(self) -> Iterator[tuple[str, pathlib.Path]]:
-        """The files of rows that it has, the one that is quicker to read first, by stage."""
-        for use, name in ROW_FILES.items():
-            file = self._file_of(use, name)
-            if file.is_file():
-                yield use, file
+    def row_files(self) -> list[pathlib.Path]:
+        """The files that may have its rows, those that are quicker to read first."""
+        known = [self._file_of(use, name) for use, name in ROW_FILES.items()]
+        others = [file for use in ROW_FILES for file in sorted(self.path.glob(f"*.{use}"))]
+        return [file for file in dict.fromkeys([*known, *others]) if file.is_file()]
 
     @cached_property
     def result(self) -> Document | None:
@@ -167,24 +166,45 @@ def find_runs(results: pathlib.Path) -> list[RunFolder]:
     return sorted(found, key=lambda one: one.number or 0)
 
 
+def find_path(which: str, results: pathlib.Path) -> pathlib.Path:
+    """The folder of a run, or a file: what people call it by.
+
+    Args:
+        which: a run's number, `last`, or the path of its folder or of a file.
+        results: folder of all runs.
+
+    Raises:
+        UsageError: there is nothing of that name.
+    """
+    folder, path = results / f"result_{which}", pathlib.Path(which)
+    try:
+        if which.isascii() and which.isdecimal() and folder.is_dir():
+            return folder
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{which} cannot be looked at: {reason}") from error
+    runs = find_runs(results)
+    if which == "last" and runs:
+        return runs[-1].path
+    there_are = f"there are {runs[0].number} to {runs[-1].number}" if runs else None
+    if which == "last" or which.isdecimal():
+        what = "there are no runs" if which == "last" else f"there is no run {which}"
+        raise UsageError(f"{what} in {results}", hint=there_are or "--results names another folder")
+    hint = "give a run's number, `last`, or the path of a folder or file"
+    raise UsageError(f"there is no {which}", hint=f"{hint}; {there_are}" if there_are else hint)
+
+
 def find_run(which: str, results: pathlib.Path) -> RunFolder:
-    """One run: by its number, as `last`, or by the path of its folder or of a file in it.
+    """One run with all that its folder has: called as for `find_path`, or by a file in the folder.
 
     Raises:
         UsageError: there is no such run.
     """
-    if which == "last":
-        runs = find_runs(results)
-        if not runs:
-            raise UsageError(f"there are no runs in {results}")
-        return runs[-1]
-    folder = results / f"result_{which}"
-    if which.isascii() and which.isdecimal() and folder.is_dir():
-        return RunFolder(folder)
-    path = pathlib.Path(which)
-    if path.is_file():
-        path = path.parent
-    if path.is_dir() and ((path / LOG_FILE).is_file() or (path / "result.json").is_file()):
-        return RunFolder(path)
-    hint = "a run is a number, last, or the path of its folder; see `flux results list`"
-    raise UsageError(f"there is no run {which} in {results}", hint=hint)
+    path = find_path(which, results)
+    folder = path.parent if path.is_file() else path
+    if not any((folder / name).is_file() for name in (LOG_FILE, RESULT_FILE)):
+        hint = f"the folder of a run has its {LOG_FILE}; see `flux results list`"
+        raise UsageError(f"there is no run in {folder}", hint=hint)
+    return RunFolder(folder)

@@ -8,7 +8,7 @@ and whether its numbers can be trusted. What was under way when it was killed ha
 import datetime
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -18,13 +18,17 @@ from flux.collection import Collection
 from flux.config.problems import Violation
 from flux.conservation import Ledger
 from flux.errors import FluxError, UsageError
+from flux.formats.detect import Found
+from flux.formats.fields import TextCodes
+from flux.formats.reading import Reading
+from flux.formats.row_files import read_rows
+from flux.formats.run_files import find_rows
 from flux.graph import Pipeline, ShardText
 from flux.parts import Parts
 from flux.pipeline import load
 from flux.result_file import Document, result_document, write_result
 from flux.run_folder import SESSION_FILE
 from flux.runs.folders import RunFolder, State
-from flux.runs.row_files import RowFile
 from flux.schemas import ROSTER, Rows
 from flux.stage import Run, Shard
 from flux.stages.collect import Collect
@@ -48,13 +52,13 @@ def repair(folder: RunFolder) -> Document:
         raise UsageError(f"{folder.title} goes on, and must not be repaired")
     if folder.result is not None and folder.result["complete"]:
         raise UsageError(f"{folder.title} has its whole result, and needs no repair")
-    use, path = next(folder.row_files, ("", None))
-    if path is None:
+    rows = find_rows(folder.path)
+    if rows is None:
         hint = "a pipeline with a csv or ndjson stage keeps its rows"
         raise FluxError(f"{folder.title} has no file of rows", hint=hint)
     pipeline = _pipeline(folder)
-    file, summary = _collected(use, path, pipeline)
-    document = _document(folder, file, summary, pipeline)
+    reading, summary = _collected(*rows, pipeline)
+    document = _document(folder, reading, summary, pipeline)
     write_result(folder.result_file, document)
     return document
 
@@ -69,30 +73,34 @@ def _pipeline(folder: RunFolder) -> Pipeline | None:
         return None
 
 
-def _collected(use: str, path: pathlib.Path, pipeline: Pipeline | None) -> tuple[RowFile, Summary]:
+def _collected(
+    path: pathlib.Path, found: Found, pipeline: Pipeline | None
+) -> tuple[Reading, Summary]:
     """Count all rows; begin again whenever a name turns up that was not known."""
     parts = Parts.of(pipeline) if pipeline else None
     steps = list(parts.steps) if parts else []
     targets = list(parts.targets) if parts else []
     while True:
-        file = RowFile(use, path, steps, targets)
-        known = (len(steps), len(targets))
-        collection, interval_ns = _new_collection(file, pipeline)
-        for rows in file.batches():
-            if (len(steps), len(targets)) != known:
+        reading = Reading(path, steps=TextCodes(steps), targets=TextCodes(targets))
+        collection, interval_ns = _new_collection(steps, targets, pipeline)
+        for rows in read_rows(reading, found):
+            if (reading.steps.texts, reading.targets.texts) != (steps, targets):
+                steps, targets = list(reading.steps.texts), list(reading.targets.texts)
                 break
             _add(collection, rows, interval_ns)
         else:
             *_, final = collection.finish(0, None)
-            return file, final
+            return reading, final
 
 
-def _new_collection(file: RowFile, pipeline: Pipeline | None) -> tuple[Collection, int]:
+def _new_collection(
+    steps: Sequence[str], targets: Sequence[str], pipeline: Pipeline | None
+) -> tuple[Collection, int]:
     interval_ns = int(_collector(pipeline).interval)
     collection = Collection(
-        file.steps,
+        steps,
         interval_ns,
-        targets=file.targets,
+        targets=targets,
         phases=pipeline.phases if pipeline else (),
         has_users=pipeline is not None and any(one.accepts is ROSTER for one in pipeline.executors),
     )
@@ -119,34 +127,38 @@ def _pieces(rows: Rows, length_ns: int) -> Iterator[Rows]:
 
 
 def _document(
-    folder: RunFolder, file: RowFile, summary: Summary, pipeline: Pipeline | None
+    folder: RunFolder, reading: Reading, summary: Summary, pipeline: Pipeline | None
 ) -> Document:
-    findings = _findings(summary, file, pipeline)
+    findings = _findings(summary, reading, pipeline)
     document = result_document(
-        attrs.evolve(summary, findings=findings), _run(folder, file, pipeline)
+        attrs.evolve(summary, findings=findings), _run(folder, reading, pipeline)
     )
     is_invalid = any(finding.is_fatal for finding in findings)
     document["validity"]["valid"] = False if is_invalid else None
-    repaired = {"source": file.path.name, "rows": file.rows, "cut_bytes": file.cut_bytes}
+    repaired = {
+        "source": reading.path.name,
+        "rows": reading.rows,
+        "cut_bytes": reading.notes.cut_bytes,
+    }
     return {**document, "complete": False, "repaired": repaired}
 
 
-def _findings(summary: Summary, file: RowFile, pipeline: Pipeline | None) -> tuple[Finding, ...]:
+def _findings(summary: Summary, reading: Reading, pipeline: Pipeline | None) -> tuple[Finding, ...]:
     limits = pipeline.settings.validity if pipeline else None
     # Sessions that were under way have no last row: that the laws do not hold is no news.
     found = find(attrs.evolve(summary, sessions=Ledger()), limits)
     told = Finding(
-        f"the run was killed, and this was made from {file.rows} rows of {file.path.name}: what "
-        "was under way is not in it, and what was planned is not known",
+        f"the run was killed, and this was made from {reading.rows} rows of {reading.path.name}: "
+        "what was under way is not in it, and what was planned is not known",
         is_fatal=False,
     )
     return (*found, told)
 
 
-def _run(folder: RunFolder, file: RowFile, pipeline: Pipeline | None) -> Run:
+def _run(folder: RunFolder, reading: Reading, pipeline: Pipeline | None) -> Run:
     session = folder.session
-    started_at = file.started_at
-    if started_at is None:
+    started_at = reading.facts().started_at
+    if reading.start_ns is None:
         text = folder.started_at or "1970-01-01T00:00:00+00:00"
         started_at = datetime.datetime.fromisoformat(text)
     try:

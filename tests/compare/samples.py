@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flux.collection import Collection
-from flux.compare.comparison import Recorded
+from flux.compare.recorded import Recorded
 from flux.histogram import Histogram
 from flux.schemas import OUTCOME, Flag
 from flux.summary import Summary

@@ -7,10 +7,11 @@ import attrs
 import numpy as np
 import pytest
 
-from flux.compare.comparison import Comparison, Recorded, compare
+from flux.compare.comparison import Comparison, compare
 from flux.compare.figures import FEWEST, FIGURES
 from flux.compare.limits import Limit, exit_code, judge
 from flux.compare.page import comparison_page
+from flux.compare.recorded import Recorded
 from flux.compare.text import comparison_document, format_comparison
 from flux.errors import ExitCode, UsageError
 from flux.result_file import result_document
