@@ -59,10 +59,19 @@ def _cause(summary: Summary, verdict: Verdict) -> str:
         return verdict.reason or verdict.observed_text
     if waiting := _waiting(whole):
         return waiting
-    slowest = _slowest_of(steps)
-    step = f" of {_cut(slowest.name)}" if slowest else ""
-    p99 = (slowest or whole).service.percentile(99)
-    return f"{verdict.observed_text}; the server's own p99{step} is {format_ns(p99)}"
+    return f"{verdict.observed_text}; {_service_of(steps, is_max=verdict.expect.startswith('max'))}"
+
+
+def _service_of(steps: Sequence[StepSummary], *, is_max: bool) -> str:
+    """What the server itself took, in the step that took longest."""
+    if is_max:
+        slowest = max(steps, key=lambda step: step.service.max_ns)
+        name, time_ns = "max", slowest.service.max_ns
+    else:
+        slowest = _slowest_of(steps) or max(steps, key=lambda step: step.requests)
+        name, time_ns = "p99", slowest.service.percentile(99)
+    step = f" of {_cut(slowest.name)}" if len(steps) > 1 else ""
+    return f"service {name}{step} {format_ns(time_ns)}"
 
 
 def _failures(summary: Summary) -> str:

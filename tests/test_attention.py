@@ -50,7 +50,14 @@ def test_a_missed_threshold_comes_first_and_says_why() -> None:
 
 def test_of_a_missed_response_time_it_says_what_the_server_took() -> None:
     assert look_at(run_with(threshold("p(95) < 1ms"))) == (
-        "response p(95) < 1ms was missed: 9.00 ms; the server's own p99 of list is 9.00 ms"
+        "response p(95) < 1ms was missed: 9.00 ms; service p99 of list 9.00 ms"
+    )
+
+
+def test_of_a_missed_maximum_it_names_the_step_with_the_longest_request() -> None:
+    long = request(step=0, start_ns=0, end_ns=700 * MS)
+    assert look_at(run_with(threshold("max < 1ms"), more=[long])) == (
+        "response max < 1ms was missed: 700 ms; service max of login 700 ms"
     )
 
 
