@@ -1,18 +1,16 @@
 """A report as one HTML page that needs nothing but itself: no network, no other file.
 
 Words and tables are plain HTML, there before any script runs and without one. The charts are drawn
-by plotly, whose script is taken from the installed package and put into the page, one after
-another so that the page can be read meanwhile. A content security policy forbids the page to load
-anything, whatever stands in it.
+by plotly, whose script is taken from the installed package and put into the page, each when it
+comes near to what the reader sees; its place is kept meanwhile. A content security policy forbids
+the page to load anything, whatever stands in it.
 """
 
-import importlib
 import json
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 import flux
-from flux.errors import MissingExtra
 from flux.report.charts import Chart
 from flux.report.facts import facts
 from flux.report.fields import text
@@ -26,20 +24,6 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 )
 _SIGNS = {"VALID": "✓", "INVALID": "✗", "FAILED": "✗", "INCOMPLETE": "…"}
-
-
-def load_plotly() -> str:
-    """The script of the installed plotly.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
-    try:
-        offline = importlib.import_module("plotly.offline")
-    except ImportError:
-        raise MissingExtra("an HTML report", extra="report") from None
-    script: str = offline.get_plotlyjs()
-    return script
 
 
 def html_report(material: Material, plotly: str) -> str:

@@ -1,5 +1,6 @@
 "use strict";
-// Draws the charts in the colours of the style sheet, and again when these change.
+// Draws each chart when it comes near to what the reader sees, in the colours of the style sheet, and
+// again when these change.
 (() => {
   const root = document.documentElement;
   const specs = JSON.parse(document.getElementById("charts-data").textContent);
@@ -7,6 +8,7 @@
   const narrow = matchMedia("(max-width: 40rem)");
   const coarse = matchMedia("(pointer: coarse)");
   const PAPER_WIDTH = 680;
+  const MARGIN = "50% 0px"; // of the height of the window, above and below
 
   // A copy of a spec in which "var(--name)" is the colour of that name.
   const coloured = (node, style) => {
@@ -59,28 +61,61 @@
     );
   };
 
-  // data-charts says in which colours all of them are.
-  const settle = () => {
-    const isPaper = root.classList.contains("printing");
-    root.dataset.charts = isPaper ? "paper" : dark.matches ? "dark" : "light";
-  };
+  const colours = () =>
+    root.classList.contains("printing") ? "paper" : dark.matches ? "dark" : "light";
 
-  const drawAll = async (width) => {
-    await Promise.all(specs.map((spec) => draw(spec, width)));
-    settle();
-  };
+  const near = new Set(specs.map((spec) => spec.key)); // charts that the reader sees, or soon will
+  const drawn = new Map(); // in which colours each chart is
+  const isDue = (spec) => near.has(spec.key) && drawn.get(spec.key) !== colours();
+  let isDrawing = false;
 
-  // One chart between two pictures of the page, so that it can be scrolled meanwhile.
-  const drawInTurn = async () => {
-    for (const spec of specs) {
+  // One chart between two pictures of the page, so that it can be scrolled meanwhile; data-charts
+  // says in which colours all are that are near.
+  const drawNear = async () => {
+    if (isDrawing) return;
+    isDrawing = true;
+    for (let spec = specs.find(isDue); spec; spec = specs.find(isDue)) {
       await new Promise((resolve) => setTimeout(resolve));
-      await draw(spec);
+      drawn.set(spec.key, colours());
+      try {
+        await draw(spec);
+      } catch (error) {
+        console.error(spec.key, error); // the others are drawn all the same
+      }
     }
-    settle();
+    isDrawing = false;
+    if (!root.classList.contains("printing")) root.dataset.charts = colours();
   };
 
-  dark.addEventListener("change", () => drawAll());
-  addEventListener("beforeprint", () => { root.classList.add("printing"); drawAll(PAPER_WIDTH); });
-  addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(); });
-  drawInTurn();
+  // Paper has all of them, at once: the browser does not wait.
+  const drawForPaper = async () => {
+    root.classList.add("printing");
+    specs.forEach((spec) => drawn.set(spec.key, "paper"));
+    await Promise.all(specs.map((spec) => draw(spec, PAPER_WIDTH)));
+    root.dataset.charts = "paper";
+  };
+
+  const watch = () => {
+    near.clear();
+    const keys = new Map();
+    const observer = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        const key = keys.get(entry.target);
+        if (entry.isIntersecting) near.add(key);
+        else near.delete(key);
+      }
+      drawNear();
+    }, { rootMargin: MARGIN });
+    for (const spec of specs) {
+      const place = document.getElementById(`chart-${spec.key}`);
+      keys.set(place, spec.key);
+      observer.observe(place);
+    }
+  };
+
+  dark.addEventListener("change", drawNear);
+  addEventListener("beforeprint", drawForPaper);
+  addEventListener("afterprint", () => { root.classList.remove("printing"); drawNear(); });
+  if (specs.length && "IntersectionObserver" in window) watch();
+  else drawNear();
 })();
