@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
+from flux.phases import titled
 from flux.report.fields import Fields, number, table, tables, text
 from flux.report.load import Material
 from flux.report.sections import measured_s
@@ -64,7 +65,7 @@ def _rows(document: Fields) -> Iterator[Mapping[str, str]]:
             yield _row(part, text(one, "name"), one, 0, end_ns, measured)
     for phase in tables(document, "phases"):
         start_ns, until_ns = number(phase, "start_ns"), number(phase, "end_ns")
-        name = text(phase, "name") + (" (warm-up)" if phase.get("warmup") is True else "")
+        name = titled(text(phase, "name"), phase.get("warmup") is True)
         yield _row("phase", name, phase, start_ns, until_ns, _length_s(start_ns, until_ns))
     for one in tables(document, "series"):
         start_ns, until_ns = number(one, "start_ns"), number(one, "end_ns")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from flux.console import format_count, format_ns
+from flux.phases import titled
 from flux.report.fields import Fields, count, number, table, tables, text
 from flux.report.verdict import observed_text, threshold_title
 from flux.thresholds.judge import samples_needed
@@ -93,7 +94,7 @@ def _parts(title: str, parts: Sequence[Fields], document: Fields) -> Section:
 def _phases(document: Fields) -> Section:
     rows = [
         (
-            text(phase, "name") + (" (warm-up)" if phase.get("warmup") is True else ""),
+            titled(text(phase, "name"), phase.get("warmup") is True),
             f"{_time(number(phase, 'start_ns'))} – {_time(number(phase, 'end_ns'))}",
             f"{count(phase, 'requests'):,}",
             f"{count(phase, 'failures'):,}",
