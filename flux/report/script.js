@@ -32,11 +32,39 @@
     automargin: true, fixedrange: coarse.matches, ...own,
   });
 
-  const layoutOf = (spec, width) => ({
+  const LETTER = 6.2; // width of one in the name of a phase
+
+  // The name of a band as far as it fits: it must not run into the next one.
+  const fitted = (text, room) => {
+    const plain = text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+    const letters = Math.floor((room - 10) / LETTER);
+    if (plain.length <= letters) return text;
+    const cut = letters < 3 ? "" : `${plain.slice(0, letters - 1)}…`;
+    return cut.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  };
+
+  const shapesOf = (spec, width) => {
+    const [start, end] = spec.layout.xaxis.range ?? [0, 1];
+    return (spec.layout.shapes ?? []).map((shape) => {
+      if (!shape.label) return shape;
+      const room = ((shape.x1 - shape.x0) / (end - start)) * (width - 80);
+      return { ...shape, label: { ...shape.label, text: fitted(shape.label.text, room) } };
+    });
+  };
+
+  // Where there is little room, "0 %" and "50 %" would stand on each other.
+  const xaxisOf = ({ tickvals, ticktext, ...rest }) => {
+    if (!tickvals) return rest;
+    const kept = narrow.matches ? 1 : 0;
+    return { ...rest, tickvals: tickvals.slice(kept), ticktext: ticktext.slice(kept), tickangle: 0 };
+  };
+
+  const layoutOf = (spec, place, width) => ({
     ...spec.layout,
-    xaxis: axis(spec.layout.xaxis),
+    xaxis: axis(xaxisOf(spec.layout.xaxis)),
     yaxis: axis(spec.layout.yaxis),
-    ...(width ? { width, autosize: false } : { autosize: true }),
+    shapes: shapesOf(spec, width ?? place.clientWidth),
+    ...(width ? { width, height: place.clientHeight, autosize: false } : { autosize: true }),
     margin: { l: narrow.matches ? 36 : 56, r: 12, t: 8, b: 40 },
     paper_bgcolor: "var(--surface)",
     plot_bgcolor: "var(--surface)",
@@ -53,10 +81,11 @@
       const bar = trace.colorbar;
       return bar && narrow.matches ? { ...trace, showscale: false } : trace;
     });
+    const place = document.getElementById(`chart-${spec.key}`);
     return Plotly.react(
-      document.getElementById(`chart-${spec.key}`),
+      place,
       coloured(data, style),
-      coloured(layoutOf(spec, width), style),
+      coloured(layoutOf(spec, place, width), style),
       { responsive: true, displayModeBar: false, doubleClick: "reset" },
     );
   };

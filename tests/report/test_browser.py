@@ -156,6 +156,31 @@ def test_names_that_are_html_are_shown_as_they_are(browser: Any, page_file: path
     assert any('<script>alert("x")' in text for text in bands)
 
 
+def test_names_of_phases_are_cut_where_they_would_run_into_each_other(
+    browser: Any, page_file: pathlib.Path
+) -> None:
+    names = "[...document.querySelectorAll('#chart-load .shapelayer text')].map(e => e.textContent)"
+    with Visit(browser, page_file, viewport={"width": 375, "height": 740}) as visit:
+        first, second = visit.run(names)
+    assert first.endswith("…")
+    assert "warm-up".startswith(first[:-1])
+    assert second.startswith('<script>alert("x")')
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1440])
+def test_a_head_of_a_table_is_broken_between_words_only(
+    browser: Any, page_file: pathlib.Path, width: int
+) -> None:
+    heads = """[...document.querySelectorAll("section > .scroll thead th")].filter((head) => {
+        const lines = head.getClientRects().length && new Set(
+            (() => { const range = document.createRange(); range.selectNodeContents(head);
+                return [...range.getClientRects()].map((one) => one.top); })()).size;
+        return lines > head.textContent.split(" ").length;
+    }).map((head) => head.textContent)"""
+    with Visit(browser, page_file, viewport={"width": width, "height": 740}) as visit:
+        assert visit.run(heads) == []
+
+
 @pytest.mark.parametrize("width", [320, 375, 768, 1440])
 def test_no_width_of_screen_scrolls_sideways(
     browser: Any, page_file: pathlib.Path, width: int
@@ -195,6 +220,11 @@ def test_on_paper_a_dark_page_is_light(browser: Any, page_file: pathlib.Path) ->
         visit.wait_for("paper")
         assert visit.run(ground) == "rgb(255, 255, 255)"
         assert visit.run("document.querySelector('#chart-load .main-svg').clientWidth") == 680
+        heights = (
+            "['#chart-load', '#chart-load .main-svg'].map((one) => document.querySelector(one))"
+        )
+        place, drawing = visit.run(f"{heights}.map((one) => one.getBoundingClientRect().height)")
+        assert drawing == place == 240
         visit.run("dispatchEvent(new Event('afterprint'))")
         visit.wait_for("dark")
         assert visit.run(ground) == "rgb(22, 26, 31)"
