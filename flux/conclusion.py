@@ -5,6 +5,7 @@ the collector's. Live thresholds are told of every interval on the way.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 
@@ -43,6 +44,10 @@ class Conclusion:
         """Hold the thresholds against what is known by now; in a plan nothing is."""
         if self._run.clock.is_live:
             self._live.observe(summary)
+
+    def thresholds(self) -> list[dict[str, Any]]:
+        """How the thresholds stand by now; see `LiveThresholds.status`."""
+        return self._live.status()
 
     def conclude(self, final: Summary) -> Summary:
         """The summary of the whole run, complete."""

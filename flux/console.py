@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flux.histogram import Histogram
 from flux.stage import Run
-from flux.summary import PhaseSummary, StepSummary, Summary
+from flux.summary import Judgement, PhaseSummary, StepSummary, Summary
 from flux.units import Duration
 
 WIDTH = 80
@@ -21,22 +21,33 @@ _UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"))
 
 
 def format_summary(
-    summary: Summary, run: Run, *, has_failed: bool = False, verdict: str = ""
+    summary: Summary,
+    run: Run,
+    *,
+    has_failed: bool = False,
+    verdict: str = "",
+    advice: str = "",
 ) -> str:
     """The whole page about a run, ending in a line break.
+
+    That of a run of two steps with a few thresholds fits a terminal of 24 lines.
 
     Args:
         summary: of the whole run.
         run: for its name, seed and shard, and for where its files are.
         has_failed: a stage has failed, so that something that was asked for is missing.
         verdict: what else to call the run, of which no verdict is known.
+        advice: where to look first, as `flux.attention.look_at` has it.
     """
     shown = list(summary.steps) if len(summary.steps) == 1 else [*summary.steps, summary.total]
     targets = summary.targets if len(summary.targets) > 1 else ()
     if not verdict or has_failed or not summary.is_valid:
-        verdict = "FAILED" if has_failed else "valid" if summary.is_valid else "INVALID"
+        judged = [one.judgement for one in summary.verdicts]
+        verdict = (
+            "FAILED" if has_failed else verdict_text(is_valid=summary.is_valid, judgements=judged)
+        )
     lines = [
-        _title(_head(summary, run), verdict),
+        _head(verdict, summary, run),
         "",
         *_count_table(shown, summary.measured_s),
         "",
@@ -47,13 +58,22 @@ def format_summary(
         *_phase_table(summary.phases),
         *_facts(summary),
         *(_field("ended by", run.control.ending.text) if run.control.ending else ()),
-        "",
         *_thresholds(summary),
         *_verdict(summary),
+        *_field("look at", advice),
     ]
     if run.folder is not None:
         lines += _field("files", str(run.folder))
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def verdict_text(*, is_valid: bool, judgements: Sequence[Judgement]) -> str:
+    """What a run comes to, in a few words: "VALID, 1 of 3 thresholds missed"."""
+    if not is_valid:
+        return "INVALID"
+    if missed := judgements.count("failed"):
+        return f"VALID, {missed} of {len(judgements)} thresholds missed"
+    return "VALID, thresholds passed" if "passed" in judgements else "VALID"
 
 
 def format_progress(summary: Summary) -> str:
@@ -101,14 +121,10 @@ def _seconds(seconds: float) -> str:
     return str(Duration(round(seconds * 1000) * 10**6))
 
 
-def _title(left: str, right: str) -> str:
-    return f"{left:<{WIDTH - len(right)}}{right}"
-
-
-def _head(summary: Summary, run: Run) -> str:
+def _head(verdict: str, summary: Summary, run: Run) -> str:
     shard = f"   shard {run.shard}" if run.shard.count > 1 else ""
     facts = f"   {_seconds(summary.duration_s)}   seed {run.seed}{shard}"
-    return _cut(run.name, WIDTH - len(facts) - 10) + facts
+    return f"{verdict}   {_cut(run.name, WIDTH - len(facts) - len(verdict) - 3)}{facts}"
 
 
 def _cut(text: str, width: int) -> str:
@@ -192,6 +208,7 @@ def _phase_row(name: str, cells: Sequence[str]) -> str:
 
 def _facts(summary: Summary) -> Iterator[str]:
     total = summary.total
+    yield from _field("plan", _plan(summary))
     yield from _field("lag", _lag(summary))
     yield from _field("sessions", _law(summary.sessions.arrivals_equation(), summary))
     yield from _field("", _law(summary.sessions.sessions_equation(), summary))
@@ -203,6 +220,24 @@ def _facts(summary: Summary) -> Iterator[str]:
     yield from _field("errors", _listed(total.errors, {}))
     if summary.skipped_steps:
         yield from _field("skipped", f"{summary.skipped_steps:,} steps were never run")
+
+
+def _plan(summary: Summary) -> str:
+    """What was planned against what came of it; nothing where nothing was planned ahead."""
+    planned, duration_s = summary.sessions.planned, summary.duration_s
+    if not planned or duration_s <= 0:
+        return ""
+    started = summary.sessions.started - summary.sessions.repeated
+    rates = (format_count(count / duration_s) for count in (planned, started))
+    due, begun = rates
+    return f"{due}/s sessions due, {begun}/s started: {_share(started, planned)}"
+
+
+def _share(count: int, whole: int) -> str:
+    """In per cent; 100 only if it is all."""
+    if count == whole:
+        return "100 %"
+    return f"{min(100 * count / whole, 99.99):.4g} %"
 
 
 def _lag(summary: Summary) -> str:
@@ -244,8 +279,6 @@ def _thresholds(summary: Summary) -> Iterator[str]:
         if verdict.first_failed_ns is not None:
             text += f"; first failed at {_seconds(verdict.first_failed_ns / 1e9)}"
         yield from _field("threshold" if not index else "", text)
-    if summary.verdicts:
-        yield ""
 
 
 def _verdict(summary: Summary) -> Iterator[str]:

@@ -96,6 +96,7 @@ async def run_pipeline(
         open_sessions=wiring.open_sessions,
         status=wiring.status,
         edges=wiring.passed,
+        thresholds=conclusion.thresholds,
         conclude=conclusion.conclude,
     )
     observers = [conclusion.observe, *(watcher(run) for watcher in watchers)]

@@ -55,6 +55,9 @@ def junit_text(
     properties = ET.SubElement(suite, "properties")
     for name, value in (("seed", run.seed), ("shard", run.shard), ("exit_code", int(code))):
         ET.SubElement(properties, "property", name=name, value=str(value))
+    ending = run.control.ending
+    if ending is not None and ending.code is code is ExitCode.GUARD:
+        failures = (*failures, ending.text)
     _add_validity(_case(suite, run, "validity", time_s), summary, code, failures)
     for verdict in summary.verdicts if summary else ():
         _add_threshold(_case(suite, run, verdict.title, time_s), verdict)

@@ -10,8 +10,8 @@ that carries a state from tick to tick, brings a `Profile` of its own.
 """
 
 import datetime
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import attrs
 import numpy as np
@@ -43,6 +43,17 @@ class Profile(Protocol):
 
     def shape(self, demand: Rows) -> Rows:
         """New rows, at the same times, with the level changed."""
+
+
+@runtime_checkable
+class Spiking(Protocol):
+    """A profile that can tell its spikes to whoever asks while the run goes on."""
+
+    def next_spike_ns(self, now_ns: int) -> int:
+        """When the next one starts."""
+
+    def factor_at(self, now_ns: int) -> float:
+        """What the level is multiplied by at that time."""
 
 
 @attrs.frozen
@@ -96,10 +107,10 @@ class Shaper:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Shape batch by batch."""
         profile = self.whole_profile(context)
-        next_spike_ns: Callable[[int], int] | None = getattr(profile, "next_spike_ns", None)
-        if next_spike_ns is not None:
+        if isinstance(profile, Spiking):
             clock = context.run.clock
-            context.report_status("next_spike_ns", lambda: next_spike_ns(clock.now_ns()))
+            context.report_status("next_spike_ns", lambda: profile.next_spike_ns(clock.now_ns()))
+            context.report_status("spike_factor", lambda: profile.factor_at(clock.now_ns()))
         async for demand in inbox:
             await outbox.send(profile.shape(demand))
 

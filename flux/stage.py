@@ -84,6 +84,8 @@ class Run:
     """What happened so far that is shown beside the numbers; add to it by `mark`."""
     edges: Callable[[], list[dict[str, Any]]] = list
     """What has passed from stage to stage so far, and what waits; plain data."""
+    thresholds: Callable[[], list[dict[str, Any]]] = list
+    """How each threshold stands so far, in order; plain data."""
     status: Callable[[], dict[str, dict[str, Any]]] = dict
     """What stages tell of themselves right now: by stage, then by what it is; plain data."""
     log: logging.Logger = attrs.field(factory=lambda: logging.getLogger("flux"))
@@ -91,7 +93,7 @@ class Run:
     def mark(self, kind: str, text: str, *, level: int = logging.INFO) -> None:
         """Note something that happens now, in the result as in the log; see `Mark`."""
         self.marks.append(Mark(self.clock.now_ns(), kind, text))
-        self.log.log(level, "%s", text)
+        self.log.log(level, "%s", text, stacklevel=2)
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flux.attention import look_at
 from flux.console import (
     WIDTH,
     format_count,
@@ -15,11 +16,12 @@ from flux.console import (
     format_percentile,
     format_progress,
     format_summary,
+    verdict_text,
 )
 from flux.histogram import Histogram
 from flux.schemas import ErrorCode, Flag
 from flux.stage import Run, Shard
-from flux.summary import Finding
+from flux.summary import Finding, Judgement
 from flux.thresholds import judge
 from flux.validity import find
 from tests.outcomes import (
@@ -36,7 +38,7 @@ from tests.thresholds.making import threshold
 
 FAILED = Flag.FIRST | Flag.LAST
 PAGE = """\
-checkout   10s   seed 7                                                    valid
+VALID   checkout   10s   seed 7
 
                         requests          ok      failed      rate/s    received
 login                        598         596           2        59.8     59.8 kB
@@ -52,13 +54,14 @@ buy                         -        -        -        -            -          -
 total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
 -         fewer requests than it takes: 2 for p50, 20 for p95, 100 for p99
 
+plan      60/s sessions due, 59.8/s started: 99.67 %
 lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
 sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓
           started 598 = 596 ok + 2 failed + 0 aborted ✓
 peak      2 requests and 2 sessions under way
 statuses  200: 596, no response: 1, 503: 1
 errors    status: 1, timeout: 1
-
+look at   2 requests failed, 0.334 %: mostly status 503, in step login
 files     results/result_3
 """
 
@@ -77,8 +80,34 @@ def page_rows() -> list[dict[str, int]]:
 
 def test_the_page_is_what_it_should_be() -> None:
     summary = final_of(page_rows(), planned=600)
-    page = format_summary(summary, run_of(folder=pathlib.Path("results/result_3")))
-    assert page == PAGE
+    run = run_of(folder=pathlib.Path("results/result_3"))
+    assert format_summary(summary, run, advice=look_at(summary)) == PAGE
+
+
+def test_the_page_of_two_steps_with_errors_and_thresholds_fits_a_screen() -> None:
+    rows = [*[request(step=1)] * 100, *page_rows()]
+    summary = final_of(rows, planned=700, steps=("register", "login"))
+    verdicts = judge([threshold("max < 1s"), threshold("p(95) < 1s")], summary)
+    summary = attrs.evolve(summary, verdicts=verdicts)
+    page = format_summary(
+        summary, run_of(folder=pathlib.Path("results/result_3")), advice=look_at(summary)
+    )
+    assert len(page.splitlines()) <= 24
+
+
+@pytest.mark.parametrize(
+    ("is_valid", "judgements", "text"),
+    [
+        (True, [], "VALID"),
+        (True, ["passed", "passed"], "VALID, thresholds passed"),
+        (True, ["passed", "failed"], "VALID, 1 of 2 thresholds missed"),
+        (False, ["not judged"], "INVALID"),
+    ],
+)
+def test_the_verdict_is_in_a_few_words(
+    is_valid: bool, judgements: list[Judgement], text: str
+) -> None:
+    assert verdict_text(is_valid=is_valid, judgements=judgements) == text
 
 
 @given(row_lists)
@@ -93,7 +122,7 @@ def test_no_line_is_wider_than_eighty_columns(rows: list[dict[str, int]]) -> Non
 def test_an_invalid_run_says_so_first_and_last() -> None:
     summary = attrs.evolve(final_of([request()]), findings=(Finding("it was late", True),))
     lines = format_summary(summary, run_of()).splitlines()
-    assert lines[0].endswith("INVALID")
+    assert lines[0].startswith("INVALID   checkout")
     assert lines[-2:] == ["INVALID   it was late", "          these numbers must not be trusted"]
 
 

@@ -14,7 +14,11 @@ from flux.console import format_count, format_ns
 from flux.errors import UsageError
 from flux.live.client import ask, find_run
 from flux.live.protocol import COMMANDS, Request
+from flux.screen.telling import tell
 from flux.units import Duration, Rate, UnitError
+
+TOLD = ("targets", "breaker", "budget", "next_spike_ns", "spike_factor")
+"""What stages tell that has a line of its own already."""
 
 _FACTOR = re.compile(r"[×x*]\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*[×x]")
 
@@ -126,29 +130,18 @@ def status_lines(status: dict[str, Any], folder: pathlib.Path) -> Iterator[str]:
     errors = ", ".join(f"{name}: {count:,}" for name, count in (status["errors"] or {}).items())
     if errors:
         yield f"  errors     {errors}"
-    yield from _control_lines(status["control"])
-    for stage, told in status["stages"].items():
-        for what, value in told.items():
-            yield f"  {stage}.{what}  {json.dumps(value)}"
+    yield f"  control    level ×{status['control']['factor']:.4g}"
+    for told in tell(status, status["phases"] or ()):
+        yield f"  {told.name:<10} {told.text}"
+    for stage, named in status["stages"].items():
+        for what, value in named.items():
+            if what not in TOLD:
+                yield f"  {stage}.{what}  {json.dumps(value)}"
     for edge in status["edges"]:
         waiting = f"{edge['waiting_batches']} waiting, {edge['peak_batches']} at the most"
         yield f"  {edge['from']} → {edge['to']}  {edge['rows']:,} rows, batches: {waiting}"
     for mark in status["marks"]:
         yield f"  {_time(mark['time_ns'])}  {mark['text']}"
-
-
-def _control_lines(control: dict[str, Any]) -> Iterator[str]:
-    notes = [f"level ×{control['factor']:.4g}"]
-    if control["paused"]:
-        notes.append("paused")
-    if control["scale"] != 1:
-        notes.append(f"rate ×{control['scale']:g}")
-    if control["guard"] != 1:
-        notes.append(f"guard ×{control['guard']:g}")
-    if spike := control["spike"]:
-        now, ends = spike["factor_now"], _time(spike["ends_in_ns"])
-        notes.append(f"spike ×{now:.3g} of ×{spike['factor']:g}, ends in {ends}")
-    yield f"  control    {', '.join(notes)}"
 
 
 def _time(time_ns: int) -> str:

@@ -1,14 +1,25 @@
 """`flux report`: a run as a page to read, to print or to send."""
 
 import pathlib
+from collections.abc import Callable, Mapping
 
 import click
 
 from flux.formats.input import open_input
 from flux.formats.output import STANDARD_OUTPUT, open_output
-from flux.report.load import load_material
-from flux.report.page import html_report, load_plotly
+from flux.report.csv_table import csv_report
+from flux.report.junit import junit_report
+from flux.report.load import Material, load_material
+from flux.report.page import html_report
+from flux.report.plotly_script import load_plotly
 from flux.report.texts import json_report, markdown_report
+
+_TEXTS: Mapping[str, Callable[[Material], str]] = {
+    "md": markdown_report,
+    "json": json_report,
+    "csv": csv_report,
+    "junit": junit_report,
+}
 
 
 @click.command()
@@ -16,15 +27,15 @@ from flux.report.texts import json_report, markdown_report
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["html", "md", "json"]),
+    type=click.Choice(["html", *_TEXTS]),
     default="html",
     show_default=True,
-    help="A page with charts, Markdown, or JSON.",
+    help="A page with charts, Markdown, JSON, CSV, or JUnit XML.",
 )
 @click.option(
     "--out",
     metavar="FILE|-",
-    help="Where to; report.html (or .md, .json) beside the result if absent.",
+    help="Where to; report.html (or .md, .json, .csv; junit.xml) beside the result if absent.",
 )
 @click.option(
     "--results",
@@ -44,11 +55,8 @@ def report(run: str, form: str, out: str | None, results: pathlib.Path) -> None:
     plotly = load_plotly() if form == "html" else ""
     with open_input(run, results) as source:
         material = load_material(source)
-    if form == "html":
-        text = html_report(material, plotly)
-    else:
-        text = markdown_report(material) if form == "md" else json_report(material)
-    target = out or str(material.beside(form))
+    text = html_report(material, plotly) if form == "html" else _TEXTS[form](material)
+    target = out or str(material.beside("junit.xml" if form == "junit" else f"report.{form}"))
     with open_output(target) as stream:
         stream.write(text.encode(errors="replace"))
     for note in material.notes:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import attrs
 import click
 
+from flux.attention import look_at
 from flux.console import format_summary
 from flux.errors import ExitCode, FluxError, UsageError
 from flux.formats.run_files import find_rows
@@ -74,8 +75,13 @@ def show(run: str, results: pathlib.Path, as_json: bool) -> None:
         return
     state = found.state
     verdict = str(state) if state in (State.RUNNING, State.KILLED, State.REPAIRED) else ""
+    summary, read_run = read_back(document, found.path)
     page = format_summary(
-        *read_back(document, found.path), has_failed=state is State.FAILED, verdict=verdict
+        summary,
+        read_run,
+        has_failed=state is State.FAILED,
+        verdict=verdict,
+        advice=look_at(summary),
     )
     click.echo(page, nl=False)
 

@@ -13,6 +13,7 @@ import attrs
 import click
 import trio
 
+from flux.attention import look_at
 from flux.cli.options import FILE, all_overrides, pipeline_options
 from flux.clock import LiveClock
 from flux.console import format_summary
@@ -152,7 +153,13 @@ def run_loaded(
         _log_verdicts(result, log)
         log.info("run %s ended with exit code %d (%s)", pipeline.name, code, code.name.lower())
         if result.summary is not None and not (quiet and code is ExitCode.OK):
-            screen.write(format_summary(result.summary, planned, has_failed=bool(result.failures)))
+            page = format_summary(
+                result.summary,
+                planned,
+                has_failed=bool(result.failures),
+                advice=look_at(result.summary),
+            )
+            screen.write(page)
         for failure in result.failures:
             screen.write(f"error: {failure}\n")
     return code, result

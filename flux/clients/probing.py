@@ -210,11 +210,14 @@ class Watch:
 
 
 def status_of(standings: Sequence[Standing], choice: TargetChoice) -> list[dict[str, object]]:
-    """How the targets stand right now, as plain data: a table each."""
+    """How the targets stand right now, as plain data: a table each.
+
+    A target that nobody probes is not known to be healthy: null."""
     return [
         {
             "name": standing.name,
-            "healthy": standing.is_healthy,
+            "healthy": standing.is_healthy if standing.last else None,
+            "problem": standing.last.problem if standing.last else "",
             "last_probe_ms": standing.last.latency_ns / 1e6 if standing.last else None,
             "share": share,
         }

@@ -76,6 +76,15 @@ class Circuit:
         """What its next decision will rest on, as of now."""
         return self._window.counts
 
+    @property
+    def decides_ns(self) -> int | None:
+        """When it is to decide next, at the earliest; None while it waits for nothing."""
+        if self.state is State.OPEN:
+            return self._since_ns + self.breaker.cool_down
+        if self.state is State.HALF_OPEN:
+            return self._since_ns + self.breaker.probe_for
+        return None
+
     def observe(self, now_ns: int, counts: Counts, *, is_waiting: bool) -> Transition | None:
         """Take in what ended since the last call, and say what comes of it.
 

@@ -184,8 +184,10 @@ class _AtBreaker:
         return {
             "state": circuit.state.value,
             "trips": circuit.trips,
+            "most_trips": self._breaker.trips,
             "reason": circuit.reason,
             "factor": circuit.factor,
+            "decides_ns": circuit.decides_ns,
             **attrs.asdict(circuit.counts),
         }
 

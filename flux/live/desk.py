@@ -11,7 +11,8 @@ import attrs
 
 from flux.graph import Pipeline
 from flux.live.protocol import BadRequest, Request
-from flux.screen.frames import Frame, FrameMaker, state_of
+from flux.screen.frames import Frame, FrameMaker
+from flux.screen.standing import standing_of
 from flux.stage import Run
 from flux.summary import Summary
 
@@ -106,50 +107,24 @@ class Desk:
 
     def status(self, run: Run) -> dict[str, Any]:
         """How the run is right now, as plain data; see docs/live.md."""
-        now_ns, control, frame = run.clock.now_ns(), run.control, self._frame
-        left_ns = None if run.duration_ns is None else max(0, run.duration_ns - now_ns)
-        planned = run.planned()
-        started = frame.get("sessions", {}).get("started")
+        frame = self._frame
         return {
-            "name": run.name,
-            "state": state_of(run),
-            "elapsed_ns": max(0, now_ns),
-            "left_ns": left_ns,
-            "planned": planned,
-            "open_sessions": run.open_sessions(),
-            "control": {
-                "scale": control.scale,
-                "paused": control.paused,
-                "guard": control.guard,
-                "factor": control.factor_at(now_ns),
-                "spike": _spike(run, now_ns),
-            },
+            **standing_of(run),
+            "planned": run.planned(),
             # Of the last whole interval, and up to its end.
             "known_until_ns": frame.get("elapsed_ns"),
-            "due_per_s": frame.get("target_per_s"),
+            "due_per_s": frame.get("due_per_s"),
             "started_per_s": frame.get("started_per_s"),
             "requests_per_s": frame.get("requests_per_s"),
             "sessions": frame.get("sessions"),
-            "started": started,
+            "started": frame.get("sessions", {}).get("started"),
             "total": frame.get("total"),
             "steps": frame.get("steps"),
             "errors": frame.get("errors"),
-            "stages": run.status(),
+            "phases": frame.get("phases"),
             "edges": run.edges(),
             "marks": [attrs.asdict(mark) for mark in run.marks[-5:]],
         }
-
-
-def _spike(run: Run, now_ns: int) -> dict[str, Any] | None:
-    """The one that was asked for, if it is on."""
-    spike = run.control.spike
-    if spike is None or now_ns >= spike.start_ns + spike.duration_ns:
-        return None
-    return {
-        "factor": spike.factor,
-        "factor_now": spike.factor_at(now_ns),
-        "ends_in_ns": spike.start_ns + spike.duration_ns - now_ns,
-    }
 
 
 def _base_per_s(pipeline: Pipeline) -> float | None:

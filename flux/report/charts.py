@@ -26,6 +26,8 @@ MOST_MARKS = 40
 """Marks in a chart, at most; the table of marks has all."""
 
 _LONGEST_LABEL = 36
+_MOST_TICKS = 9
+_AXIS_TITLES = {"/s": "per second"}
 
 
 @attrs.frozen
@@ -59,6 +61,11 @@ class Chart:
     columns: Sequence[str] = ()
     """Heads of the table of its data."""
     rows: Sequence[Sequence[str]] = attrs.field(default=(), repr=False)
+
+    @property
+    def is_drawn(self) -> bool:
+        """False where the caption says all that there is."""
+        return bool(self.traces)
 
 
 @attrs.frozen
@@ -163,8 +170,21 @@ def over_time(
     *,
     unit: str,
     is_log: bool = False,
+    has_labels: bool = False,
 ) -> Chart | None:
-    """Lines over the time of the run; None if not one has a value."""
+    """Lines over the time of the run; None if not one has a value.
+
+    Args:
+        key: name of the chart within the page.
+        title: for people.
+        caption: what it shows.
+        axis: of the run's time.
+        times_s: (n,) of the values of the lines.
+        lines: each with n values.
+        unit: of the values.
+        is_log: whether their axis is logarithmic.
+        has_labels: whether marks are named in it: their texts cover a part of it.
+    """
     lines = [line for line in lines if np.isfinite(line.values).any()]
     if not lines:
         return None
@@ -173,9 +193,9 @@ def over_time(
             "title": {"text": f"time, {axis.unit}"},
             "range": [0, max(axis.end_s, 1e-3) / axis.unit_s],
         },
-        "yaxis": {"title": {"text": unit}, **_value_axis(lines, is_log)},
+        "yaxis": {"title": {"text": _AXIS_TITLES.get(unit, unit)}, **_value_axis(lines, is_log)},
         "shapes": axis.shapes,
-        "annotations": axis.labels,
+        "annotations": axis.labels if has_labels else [],
         "hovermode": "x unified",
     }
     traces = [_trace(line, axis, times_s, unit) for line in lines]
@@ -191,16 +211,32 @@ def _value_axis(lines: Sequence[Line], is_log: bool) -> Mapping[str, Any]:
         return {"rangemode": "tozero"}
     values = np.concatenate([line.values for line in lines])
     values = values[values > 0]
-    if not values.size:
-        return {"rangemode": "tozero"}
-    # A line that hardly moves must not fill the chart with its noise: a decade at the least.
-    low, high = np.log10(values.min()), np.log10(values.max())
-    room = max(0.06 * (high - low), (1 - (high - low)) / 2)
-    return {
-        "type": "log",
-        "range": [low - room, high + room],
-        "dtick": 1 if high - low > 2 else "D2",
-    }
+    return log_axis(values.min(), values.max()) if values.size else {"rangemode": "tozero"}
+
+
+def log_axis(low: float, high: float, *, has_room: bool = True) -> Node:
+    """A logarithmic axis from one value to another, with whole numbers at its ticks.
+
+    Plotly by itself writes 2 and 5 beside 100, and means 200 and 500.
+
+    Args:
+        low: the least value, above 0.
+        high: the greatest one.
+        has_room: leave some room above and below, and show a decade at the least: a line that
+            hardly moves must not fill the chart with its noise.
+    """
+    start, end = np.log10(low), np.log10(high)
+    room = max(0.06 * (end - start), (1 - (end - start)) / 2) if has_room else 0.0
+    start, end = start - room, end + room
+    decades = range(int(np.floor(start)), int(np.ceil(end)) + 1)
+    for mantissas in (range(1, 10), (1, 2, 5), (1,)):
+        ticks = [float(f"{m}e{power}") for power in decades for m in mantissas]
+        ticks = [tick for tick in ticks if start <= np.log10(tick) <= end]
+        if len(ticks) <= _MOST_TICKS:
+            break
+    ticks = [ticks[index] for index in evenly(len(ticks), _MOST_TICKS)] if ticks else []
+    texts = [f"{tick:,.10g}" for tick in ticks]
+    return {"type": "log", "range": [start, end], "tickvals": ticks, "ticktext": texts}
 
 
 def _trace(line: Line, axis: TimeAxis, times_s: Floats, unit: str) -> Node:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from flux.console import format_ns, format_percentile
 from flux.errors import FluxError
 from flux.histogram import Histogram, decode
-from flux.report.charts import Chart, Floats, TimeAxis, rounded
+from flux.report.charts import Chart, Floats, TimeAxis, log_axis, rounded
 from flux.report.fields import Fields, count, number, table, tables, text
 from flux.report.grid import Grid, edges_ms
 
@@ -15,6 +16,8 @@ SPECTRUM_POINTS = 240
 
 _HEAT_ROWS_PER_DOUBLING = 4
 _HEAT_COLUMNS = 160
+_FEWEST_FOR_HEAT = 20
+"""Fewer requests make no picture."""
 _TABLE_PERCENTS = (50, 75, 90, 95, 99, 99.9, 99.99, 99.999)
 _DASHES = {"response": "solid", "service": "dash", "lag": "dot"}
 
@@ -46,9 +49,11 @@ def spectrum(histograms: dict[str, Histogram]) -> Chart | None:
     if not histograms:
         return None
     traces, told = [], []
+    drawn_ms: list[float] = []
     for name, histogram in histograms.items():
         percents = _percents(histogram.count)
         values_ms = np.maximum(histogram.percentiles(percents) / 1e6, 1e-3)
+        drawn_ms += (float(values_ms.min()), float(values_ms.max()))
         traces.append(
             {
                 "type": "scatter",
@@ -61,10 +66,8 @@ def spectrum(histograms: dict[str, Histogram]) -> Chart | None:
                 "hovertemplate": "%{customdata}: %{y:.4~g} ms",
             }
         )
-        p50, p99 = histogram.percentiles([50, 99]) / 1e6
-        told.append(
-            f"{name} p50 {p50:.4g} ms, p99 {p99:.4g} ms, max {histogram.max_ns / 1e6:.4g} ms"
-        )
+        p50, p99 = (format_percentile(histogram, percent) for percent in (50, 99))
+        told.append(f"{name} p50 {p50}, p99 {p99}, max {format_ns(histogram.max_ns)}")
     most = max(histogram.count for histogram in histograms.values())
     ticks = [value for value in (1, 2, 10, 100, 10**3, 10**4, 10**5, 10**6) if value <= most]
     names = [f"{100 - 100 / value:.6g} %" for value in ticks]
@@ -75,7 +78,7 @@ def spectrum(histograms: dict[str, Histogram]) -> Chart | None:
             "tickvals": ticks,
             "ticktext": names,
         },
-        "yaxis": {"type": "log", "title": {"text": "ms"}},
+        "yaxis": {"title": {"text": "ms"}, **log_axis(min(drawn_ms), max(drawn_ms))},
         "hovermode": "closest",
     }
     caption = "What share of requests took no longer than that."
@@ -122,7 +125,7 @@ def heat_map(grid: Grid, axis: TimeAxis, latency: str = "response") -> Chart | N
     grid = grid.coarser(_HEAT_COLUMNS)
     counts = grid.latencies[latency]
     filled = np.flatnonzero(counts.any(axis=0))
-    if not filled.size:
+    if counts.sum() < _FEWEST_FOR_HEAT:
         return None
     per_row = 32 // _HEAT_ROWS_PER_DOUBLING
     first, last = filled[0] // per_row, filled[-1] // per_row + 1
@@ -145,11 +148,13 @@ def heat_map(grid: Grid, axis: TimeAxis, latency: str = "response") -> Chart | N
     }
     layout = {
         "xaxis": {"title": {"text": f"time, {axis.unit}"}, "range": [0, axis.end_s / axis.unit_s]},
-        "yaxis": {"type": "log", "title": {"text": f"{latency} time, ms"}},
+        "yaxis": {
+            "title": {"text": f"{latency} time, ms"},
+            **log_axis(edges[0], edges[-1], has_room=False),
+        },
         "shapes": [
             {**shape, "layer": "above", "fillcolor": "rgba(0,0,0,0)"} for shape in axis.shapes
         ],
-        "annotations": axis.labels,
         "hovermode": "closest",
     }
     caption = (

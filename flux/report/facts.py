@@ -1,5 +1,6 @@
 """The few figures that everybody asks for first."""
 
+import datetime
 from collections.abc import Iterator
 
 from flux.console import format_count
@@ -23,14 +24,24 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     if failures is not None:
         yield "failed", f"{failures:,} ({100 * failures / total:.3g} %)" if total else "-"
     yield "rate", f"{format_count(total / measured_s(document))}/s" if measured_s(document) else "-"
+    sessions = table(document, "sessions")
+    planned = count(sessions, "planned")
+    if planned:
+        started = count(sessions, "started") - count(sessions, "repeated")
+        share = f"{100 * started / planned:.4g} %" if started < planned else "all"
+        yield "sessions begun", f"{started:,} of {planned:,}: {share}"
+    judged = [one.get("passed") for one in tables(document, "thresholds")]
+    if judged and None not in judged:
+        yield "thresholds", f"{judged.count(True)} of {len(judged)} passed"
     yield f"{main} p50", _percentile(latency, 50)
     yield f"{main} p99", _percentile(latency, 99)
     yield f"{main} max", format_time(number(latency, "max"))
     if count(lag, "count") or not text(document, "recorded_by"):
         yield "lag p99", _percentile(lag, 99)
     if duration_ns := count(run, "duration_ns"):
-        yield "duration", str(Duration(round(duration_ns / 1e6) * 10**6))
-    yield "began", text(run, "started_at").replace("T", " ").partition(".")[0]
+        digits = -8 if duration_ns >= 10**10 else -6
+        yield "duration", str(Duration(round(duration_ns, digits)))
+    yield "began", _moment(text(run, "started_at"))
     seed = number(run, "seed")
     yield "seed", "" if seed is None else f"{seed}"
     shard = table(run, "shard")
@@ -40,6 +51,14 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     if warmups := [one for one in tables(document, "phases") if one.get("warmup") is True]:
         left_out = sum(count(phase, "requests") for phase in warmups)
         yield "warm-up", f"{left_out:,} requests, not counted"
+
+
+def _moment(written: str) -> str:
+    """A moment of the calendar, to the second, with its offset from UTC."""
+    try:
+        return datetime.datetime.fromisoformat(written).strftime("%Y-%m-%d %H:%M:%S %Z")
+    except ValueError:
+        return written
 
 
 def _percentile(latency: Fields, percent: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from flux.report.charts import Chart, Floats, Line, TimeAxis, over_time, time_axis
 from flux.report.distributions import heat_map, merged_histograms, spectrum
-from flux.report.fields import Fields, main_latency, number, table, tables
+from flux.report.fields import Fields, count, main_latency, number, table, tables
 from flux.report.grid import Grid
 from flux.schemas import ERROR_TEXTS
 
@@ -23,16 +23,20 @@ def charts(document: Fields, grid: Grid | None) -> list[Chart]:
 
 def end_s_of(document: Fields, grid: Grid | None) -> float:
     """Where the axis of time ends."""
-    ends_ns = [number(table(document, "run"), "duration_ns") or 0.0]
-    ends_ns += [number(row, "end_ns") or 0.0 for row in tables(document, "series")[-1:]]
-    if grid:
-        ends_ns.append(grid.bins * grid.width_ns)
-    return max(ends_ns) / 1e9
+    end_ns = number(table(document, "run"), "duration_ns") or 0.0
+    rows = tables(document, "series")
+    if rows and end_ns <= (number(rows[-1], "start_ns") or 0.0):
+        end_ns = number(rows[-1], "end_ns") or 0.0  # the rows know more than the run says
+    if grid and not (rows and end_ns):
+        end_ns = max(end_ns, grid.bins * grid.width_ns)
+    return end_ns / 1e9
 
 
 def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
+    if document.get("complete") is True and not count(document, "Total"):
+        return  # the page says so
     axis = time_axis(document, end_s_of(document, grid))
-    series = _Series(tables(document, "series"))
+    series = _Series(tables(document, "series"), axis.end_s)
     rows, grid = grid, grid and grid.coarser(_ROW_POINTS)
     main = main_latency(document)
     yield _load(document, series, grid, axis)
@@ -47,7 +51,7 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
     if rows:
         yield heat_map(rows, axis, main)
     yield _errors(series, grid, axis)
-    yield _under_way(series, axis)
+    yield _under_way(document, series, axis)
     if grid and "lag" in grid.latencies:
         yield _of_rows("lag", "Lag over time", _LAG, grid, axis)
 
@@ -61,13 +65,17 @@ _LAG = (
 
 
 class _Series:
-    """Columns of the rows of time."""
+    """Columns of the rows of time, the last of which may be longer than the run."""
 
-    def __init__(self, rows: list[Fields]) -> None:
+    def __init__(self, rows: list[Fields], end_s: float) -> None:
         self._rows = rows
-        starts_ns, ends_ns = self.column("start_ns"), self.column("end_ns")
-        self.middles_s: Floats = (starts_ns + ends_ns) / 2e9
-        self._lengths_s: Floats = (ends_ns - starts_ns) / 1e9
+        starts_s, ends_s = self.column("start_ns") / 1e9, self.column("end_ns") / 1e9
+        lengths_s = ends_s - starts_s
+        ends_s = np.minimum(ends_s, max(end_s, starts_s[-1])) if rows else ends_s
+        self.middles_s: Floats = (starts_s + ends_s) / 2
+        covered_s = ends_s - starts_s
+        # Little time says nothing about a rate.
+        self._lengths_s: Floats = np.where(covered_s >= lengths_s / 2, covered_s, np.nan)
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -89,23 +97,28 @@ class _Series:
 
 
 def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
-    caption = (
-        "Sessions that were due, those that began, and requests that ended, per second. Where due "
-        "and begun part, the generator was late or gave arrivals up."
-    )
     if series:
-        is_open = number(table(document, "sessions"), "planned") is not None
-        due = [Line("sessions due", "due", series.per_s("due"), dash="dash")] if is_open else []
+        title, caption = "Achieved rate", "Requests that ended, per second."
         begun = series.per_s("started")
         lines = [
-            *due,
-            Line("sessions begun", "begun", begun),
             Line("requests ended", "ended", series.per_s("requests")),
         ]
-        title = "Demand and achieved rate"
-        if not np.isfinite(begun).any():
-            title, caption = "Achieved rate", "Requests that ended, per second."
-        return over_time("load", title, caption, axis, series.middles_s, lines, unit="/s")
+        if np.isfinite(begun).any():
+            title = "Demand and achieved rate"
+            caption = "Sessions that began, and requests that ended, per second."
+            lines.append(Line("sessions begun", "begun", begun))
+        if number(table(document, "sessions"), "planned") is not None:
+            # On top of the others: it is seen where it is what came of it, too.
+            lines.append(Line("sessions due", "due", series.per_s("due"), dash="dash"))
+            caption = (
+                "Sessions that were due, those that began, and requests that ended, per second. "
+                "Where due and begun part, the generator was late or gave arrivals up."
+            )
+        if tables(document, "marks") and axis.labels:
+            caption += " Dotted lines are marks; here they have their names."
+        return over_time(
+            "load", title, caption, axis, series.middles_s, lines, unit="/s", has_labels=True
+        )
     if not grid:
         return None
     ended = grid.ended[: grid.bins, 0] / (grid.width_ns / 1e9)
@@ -117,7 +130,8 @@ def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) 
 def _response(series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
     title, caption = (
         "Response time over time",
-        "From when a request was due until its end, by when it ended: what a user would have felt.",
+        "From when a request was due until its end, by when it ended: what a user would have felt. "
+        "Where fewer than 100 ended in a row of time, its p99 is the longest of them.",
     )
     if not series:
         return _of_rows("response", title, caption, grid, axis) if grid else None
@@ -152,6 +166,8 @@ def _errors(series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
         times_s = series.middles_s
         if not np.nansum([line.values for line in lines]):
             caption = "No request failed, and no arrival was given up."
+            chart: Chart | None = Chart("errors", title, caption, "", [], {})
+            return chart if grid is None or not grid.errors.any() else _errors_of(grid, axis, chart)
         chart = over_time("errors", title, caption, axis, times_s, lines, unit="/s")
         return chart if grid is None or not grid.errors.any() else _errors_of(grid, axis, chart)
     return _errors_of(grid, axis, None) if grid else None
@@ -178,17 +194,21 @@ def _errors_of(grid: Grid, axis: TimeAxis, instead: Chart | None) -> Chart | Non
     )
 
 
-def _under_way(series: _Series, axis: TimeAxis) -> Chart | None:
+def _under_way(document: Fields, series: _Series, axis: TimeAxis) -> Chart | None:
+    is_open = number(table(document, "sessions"), "planned") is not None
+    who = "sessions" if is_open else "users"
     lines = [
         Line("requests", "ended", series.column("in_flight")),
         Line("most requests", "ended", series.column("peak_in_flight"), dash="dot"),
-        Line("users", "begun", series.column("users")),
-        Line("most users", "begun", series.column("peak_users"), dash="dot"),
+        Line(who, "begun", series.column("users")),
+        Line(f"most {who}", "begun", series.column("peak_users"), dash="dot"),
     ]
     caption = (
-        "Requests and users (open sessions) under way at the end of each row of time, and the most "
-        "at once within it. In the open model both grow when the server gets slower."
+        f"Requests and {who} under way at the end of each row of time, and the most at once within "
+        "it."
     )
+    if is_open:
+        caption += " Both grow when the server gets slower."
     return over_time(
         "under-way", "Under way", caption, axis, series.middles_s, lines, unit="under way"
     )

@@ -36,11 +36,11 @@ class Material:
     is_recorded: bool = False
     """Whether it is made from a file of requests or figures, and not from a result."""
 
-    def beside(self, form: str) -> pathlib.Path:
-        """Where a report of that format goes if nobody says otherwise."""
+    def beside(self, name: str) -> pathlib.Path:
+        """Where a report of that name goes if nobody says otherwise."""
         if self.is_recorded:  # of several in a folder each gets its own
-            return self.file.with_name(f"{self.file.name}.report.{form}")
-        return self.file.with_name(f"report.{form}")
+            return self.file.with_name(f"{self.file.name}.{name}")
+        return self.file.with_name(name)
 
 
 def load_material(source: Input) -> Material:

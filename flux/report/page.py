@@ -1,45 +1,31 @@
 """A report as one HTML page that needs nothing but itself: no network, no other file.
 
 Words and tables are plain HTML, there before any script runs and without one. The charts are drawn
-by plotly, whose script is taken from the installed package and put into the page, one after
-another so that the page can be read meanwhile. A content security policy forbids the page to load
-anything, whatever stands in it.
+by plotly, whose script is taken from the installed package and put into the page, each when it
+comes near to what the reader sees; its place is kept meanwhile. A content security policy forbids
+the page to load anything, whatever stands in it.
 """
 
-import importlib
 import json
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 import flux
-from flux.errors import MissingExtra
 from flux.report.charts import Chart
 from flux.report.facts import facts
-from flux.report.fields import text
+from flux.report.fields import count, text
 from flux.report.figures import charts
 from flux.report.load import Material, run_of
 from flux.report.markup import Html, render, tag
 from flux.report.sections import Section, sections
-from flux.report.verdict import Conclusion, conclude
+from flux.report.verdict import Conclusion, advice_on, conclude
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 )
 _SIGNS = {"VALID": "✓", "INVALID": "✗", "FAILED": "✗", "INCOMPLETE": "…", "UNJUDGED": "?"}
-
-
-def load_plotly() -> str:
-    """The script of the installed plotly.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
-    try:
-        offline = importlib.import_module("plotly.offline")
-    except ImportError:
-        raise MissingExtra("an HTML report", extra="report") from None
-    script: str = offline.get_plotlyjs()
-    return script
+_LONGEST_FACT = 40
+"""A longer one has a line of its own."""
 
 
 def html_report(material: Material, plotly: str) -> str:
@@ -89,8 +75,15 @@ def _header(name: str, conclusion: Conclusion, material: Material) -> Html:
         for reason in conclusion.reasons
     ]
     figures = [
-        tag("div", tag("dt", fact), tag("dd", value)) for fact, value in facts(material.document)
+        tag(
+            "div",
+            tag("dt", fact),
+            tag("dd", value),
+            class_="wide" if len(value) > _LONGEST_FACT else False,
+        )
+        for fact, value in facts(material.document)
     ]
+    advice = advice_on(material.document)
     return tag(
         "header",
         tag("h1", name),
@@ -99,6 +92,7 @@ def _header(name: str, conclusion: Conclusion, material: Material) -> Html:
             tag("p", sign, " ", tag("strong", conclusion.word), class_="word"),
             tag("p", conclusion.meaning),
             tag("ul", *reasons) if reasons else "",
+            tag("p", tag("strong", "Look at: "), advice, class_="advice") if advice else "",
             class_=f"verdict {conclusion.word.lower()}",
             aria_label="Verdict",
         ),
@@ -117,7 +111,7 @@ def _main(tables: Sequence[Section], drawn: Sequence[Chart], material: Material)
         ),
         *(tag("p", note, class_="note") for note in material.notes),
         *map(_figure, drawn),
-        "" if drawn else tag("p", "There is no data over time to draw.", class_="note"),
+        "" if drawn else tag("p", _nothing_drawn(material), class_="note"),
         id="charts",
         tabindex="-1",
     )
@@ -131,6 +125,13 @@ def _main(tables: Sequence[Section], drawn: Sequence[Chart], material: Material)
         )
 
 
+def _nothing_drawn(material: Material) -> str:
+    document = material.document
+    if document.get("complete") is True and not count(document, "Total"):
+        return "No request was made, so there is nothing to draw."
+    return "There is no data over time to draw."
+
+
 def _section(section: Section) -> Html:
     return tag(
         "section",
@@ -141,6 +142,9 @@ def _section(section: Section) -> Html:
 
 
 def _figure(chart: Chart) -> Html:
+    caption = tag("p", chart.caption)
+    if not chart.is_drawn:
+        return tag("figure", tag("h3", chart.title), tag("figcaption", caption))
     data = tag(
         "details",
         tag("summary", f"{chart.title}: data as a table"),
@@ -149,8 +153,8 @@ def _figure(chart: Chart) -> Html:
     drawing = tag(
         "div", class_="chart", id=f"chart-{chart.key}", role="img", aria_label=chart.alternative
     )
-    caption = tag("figcaption", tag("p", chart.caption), tag("p", chart.alternative, class_="told"))
-    return tag("figure", tag("h3", chart.title), drawing, caption, data)
+    words = tag("figcaption", caption, tag("p", chart.alternative, class_="told"))
+    return tag("figure", tag("h3", chart.title), drawing, words, data)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> Html:
@@ -176,7 +180,9 @@ def _scrolls(title: str) -> dict[str, str]:
 
 
 def _data(drawn: Sequence[Chart]) -> Html:
-    specs = [{"key": one.key, "data": one.traces, "layout": one.layout} for one in drawn]
+    specs = [
+        {"key": one.key, "data": one.traces, "layout": one.layout} for one in drawn if one.is_drawn
+    ]
     # Within a script element only "<" could end it, or open a comment.
     written = json.dumps(specs, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return tag("script", Html(written), type_="application/json", id="charts-data")

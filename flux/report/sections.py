@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from flux.console import format_count, format_ns
+from flux.phases import titled
 from flux.report.fields import Fields, count, main_latency, number, table, tables, text
-from flux.report.verdict import observed_text, threshold_title
+from flux.report.verdict import format_moment, observed_text, threshold_title
 from flux.thresholds.judge import samples_needed
 
 _PERCENTS = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0), ("p99.9", 99.9))
@@ -59,7 +60,11 @@ def _thresholds(document: Fields) -> Section:
         for one in tables(document, "thresholds")
     ]
     heads = ("threshold", "judgement", "observed", "first failed at", "samples", "why")
-    return Section("Thresholds", heads, rows, words=2)
+    # Columns without anything in them are a riddle to the reader.
+    told = [any(row[place] not in ("-", "") for row in rows) for place in range(len(heads))]
+    kept = [place for place, has_any in enumerate(told) if has_any]
+    chosen = [tuple(row[place] for place in kept) for row in rows]
+    return Section("Thresholds", tuple(heads[place] for place in kept), chosen, words=2)
 
 
 def _total(document: Fields) -> list[Fields]:
@@ -108,7 +113,7 @@ def _told(
 def _phases(document: Fields) -> Section:
     rows = [
         (
-            text(phase, "name") + (" (warm-up)" if phase.get("warmup") is True else ""),
+            titled(text(phase, "name"), phase.get("warmup") is True),
             f"{_time(number(phase, 'start_ns'))} – {_time(number(phase, 'end_ns'))}",
             f"{count(phase, 'requests'):,}",
             f"{count(phase, 'failures'):,}",
@@ -145,9 +150,9 @@ def _latencies(document: Fields) -> Section:
 
 
 def _frequencies(title: str, head: str, counts: Fields) -> Section:
-    found = sorted(((count(counts, name), name) for name in counts), reverse=True)
+    found = sorted((-count(counts, name), name) for name in counts)
     words = {"0": "no response"} if title == "Statuses" else {}
-    rows = [(words.get(name, name), f"{times:,}") for times, name in found if times]
+    rows = [(words.get(name, name), f"{-times:,}") for times, name in found if times]
     return Section(title, (head, "requests"), rows)
 
 
@@ -226,7 +231,7 @@ def format_time(time_ns: float | None) -> str:
 
 def _time(time_ns: float | None) -> str:
     """A moment of the run, seconds."""
-    return "-" if time_ns is None else f"{time_ns / 1e9:,.3f}".rstrip("0").rstrip(".") + " s"
+    return "-" if time_ns is None else format_moment(time_ns)
 
 
 def format_size(size_bytes: float | None) -> str:

@@ -5,8 +5,10 @@ from typing import Literal, TypeAlias, get_args
 
 import attrs
 
-from flux.console import format_ns
+from flux.attention import look_at
+from flux.errors import FluxError
 from flux.report.fields import Fields, count, number, table, tables, text
+from flux.result_reading import read_back
 from flux.summary import Unit
 from flux.thresholds.judge import value_text
 
@@ -64,6 +66,18 @@ def conclude(document: Fields) -> Conclusion:
     return Conclusion(word, tuple(reasons))
 
 
+def advice_on(document: Fields) -> str:
+    """Where to look first, see `flux.attention`; empty where the result does not tell."""
+    if document.get("complete") is not True:
+        return ""
+    try:
+        summary, _ = read_back(dict(document))
+        return look_at(summary)
+    except (FluxError, TypeError, ValueError, AttributeError):
+        # An odd value may be found out only where it is used.
+        return ""
+
+
 def _reasons(document: Fields) -> Iterator[Reason]:
     validity = table(document, "validity")
     if document.get("complete") is not True:
@@ -117,4 +131,9 @@ def threshold_text(threshold: Fields) -> str:
     if reason := text(threshold, "reason"):
         told += f" ({reason})"
     failed_ns = number(threshold, "first_failed_ns")
-    return told if failed_ns is None else f"{told}; first failed at {format_ns(failed_ns)}"
+    return told if failed_ns is None else f"{told}; first failed at {format_moment(failed_ns)}"
+
+
+def format_moment(time_ns: float) -> str:
+    """A moment of the run: "1.25 s"."""
+    return f"{time_ns / 1e9:,.3f}".rstrip("0").rstrip(".") + " s"

@@ -35,7 +35,7 @@ class State(enum.StrEnum):
 
     RUNNING = "running"
     """It goes on."""
-    VALID = "valid"
+    VALID = "VALID"
     """It ended, and its numbers can be trusted."""
     INVALID = "INVALID"
     """It ended, and they cannot."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from flux.console import format_count, format_ns
-from flux.errors import FluxError
+from flux.errors import ExitCode, FluxError
 from flux.result_file import Document
-from flux.runs.folders import RunFolder
+from flux.runs.folders import RunFolder, State
 from flux.units import Duration
 
 
@@ -25,7 +25,26 @@ class RunLine:
     p99_ns: int | None
     """Of the response time, and only if there are enough requests."""
     verdict: str
+    """What became of the run; see `State`."""
+    thresholds_passed: int | None
+    thresholds_missed: int | None
+    exit_code: int | None
     folder: str
+
+    @property
+    def verdict_text(self) -> str:
+        """The verdict, and beside that of a valid run what its thresholds and guards say."""
+        told = [self.verdict]
+        passed, missed = self.thresholds_passed or 0, self.thresholds_missed or 0
+        if self.verdict == State.VALID and missed:
+            told.append(f"{missed} of {passed + missed} thresholds missed")
+        elif self.verdict == State.VALID and self.exit_code == ExitCode.THRESHOLDS_FAILED:
+            told.append("thresholds missed")
+        elif self.verdict == State.VALID and passed:
+            told.append("thresholds passed")
+        if self.exit_code == ExitCode.GUARD:
+            told.append("ended by a guard")
+        return ", ".join(told)
 
 
 def run_line(run: RunFolder) -> RunLine:
@@ -44,6 +63,9 @@ def run_line(run: RunFolder) -> RunLine:
         failed_share=result["Failure"] / result["Total"] if result and result["Total"] else None,
         p99_ns=_p99_ns(result),
         verdict=state,
+        thresholds_passed=_judged(result, passed=True),
+        thresholds_missed=_judged(result, passed=False),
+        exit_code=run.exit_code,
         folder=str(run.path),
     )
 
@@ -51,6 +73,13 @@ def run_line(run: RunFolder) -> RunLine:
 def _p99_ns(result: Document | None) -> int | None:
     response = result["latency"]["response"] if result else {"count": 0}
     return response["p99"] if response["count"] >= 100 else None
+
+
+def _judged(result: Document | None, *, passed: bool) -> int | None:
+    """How many thresholds did; those of a run that is not valid were not judged."""
+    if result is None:
+        return None
+    return sum(one["passed"] is passed for one in result["thresholds"])
 
 
 def table(lines: Sequence[RunLine]) -> Iterator[str]:
@@ -65,7 +94,7 @@ def table(lines: Sequence[RunLine]) -> Iterator[str]:
             "-" if one.requests is None else format_count(one.requests),
             "-" if one.failed_share is None else _percent(one.failed_share),
             "-" if one.p99_ns is None else format_ns(one.p99_ns),
-            one.verdict,
+            one.verdict_text,
         )
 
 

@@ -1,7 +1,9 @@
 """What people see while a run goes on: a live view on a terminal, or a line each interval.
 
     screen     the two, behind one seam; which of them fits
-    frames     what the view is told, as plain data
+    standing   how a run is right now, as plain data; `flux live` has it, too
+    frames     what the view is told: that, and what the intervals come to
+    telling    how it stands in words, line by line
     viewer     the process that draws it
     drawing    a frame as a picture
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from flux.histogram import Histogram
+from flux.screen.standing import standing_of
 from flux.stage import Run
 from flux.summary import Mark, StepSummary, Summary
 
@@ -69,12 +70,11 @@ class FrameMaker:
         run = self._run
         counts = {name: int(summary.series.rows[name].sum()) for name in self._sessions}
         return {
-            "name": run.name,
+            **standing_of(run),
             "seed": run.seed,
             "elapsed_ns": summary.end_ns,
             "duration_ns": run.duration_ns,
-            "state": state_of(run),
-            "target_per_s": _per_second(counts["due"], summary),
+            "due_per_s": _per_second(counts["due"], summary),
             "started_per_s": _per_second(counts["started"], summary),
             "requests_per_s": summary.load_per_s,
             "open_sessions": summary.open_sessions,
@@ -83,9 +83,8 @@ class FrameMaker:
             "hidden_steps": max(0, len(self._steps) - MOST_STEPS),
             "total": self._total.row(),
             "errors": self._errors,
-            "notes": [*phases_of(summary), *notes_of(run)],
+            "phases": [phase.title for phase in summary.phases],
             "marks": _last(run.marks),
-            "status": run.status(),
         }
 
     def _add(self, summary: Summary) -> None:
@@ -98,38 +97,6 @@ class FrameMaker:
             self._errors[name] = self._errors.get(name, 0) + count
         for name in self._sessions:
             self._sessions[name] += int(summary.series.rows[name].sum())
-
-
-def state_of(run: Run) -> str:
-    """What the run is at."""
-    if run.control.aborting.is_set():
-        return "giving up"
-    if run.control.stopping.is_set():
-        return "stopping"
-    if run.duration_ns is not None and run.clock.now_ns() > run.duration_ns:
-        return "draining"
-    return "paused" if run.control.paused else "running"
-
-
-def phases_of(summary: Summary) -> list[str]:
-    """Which phase an interval is in, if the run has any; two where they meet."""
-    return [f"phase {phase.title}" for phase in summary.phases]
-
-
-def notes_of(run: Run) -> list[str]:
-    """What somebody or something has changed about the plan."""
-    control, notes = run.control, []
-    if control.paused:
-        notes.append("paused")
-    if control.scale not in (1.0, 0.0):
-        notes.append(f"rate ×{control.scale:g}")
-    if control.guard != 1:
-        notes.append(f"guard ×{control.guard:g}")
-    if control.spike is not None:
-        factor = control.spike.factor_at(run.clock.now_ns())
-        if factor != 1:
-            notes.append(f"spike ×{factor:.2f}")
-    return notes
 
 
 def _last(marks: Sequence[Mark]) -> list[Frame]:

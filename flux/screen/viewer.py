@@ -2,8 +2,10 @@
 
 It reads lines of JSON from standard input, each with a frame to draw or with text to print above
 it, and draws on standard error, at most four times a second. It says when it is ready, ends with
-its input, and leaves no picture behind. Ctrl-C is not for it: the run decides what
-happens then.
+its input, and leaves no picture behind. Ctrl-C is not for it: the run decides what happens then.
+
+A terminal that changes its size breaks what stands there into lines anew, and nobody knows where
+the picture is: then the screen is cleared, and the last texts and the picture are written again.
 """
 
 import json
@@ -16,6 +18,7 @@ from collections import deque
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
@@ -28,6 +31,9 @@ NICENESS = 10
 """It must never take time from the process that makes the load."""
 
 _MOST_RATES = 200
+
+_MOST_TEXTS = 200
+"""What was printed above the picture, and is again in a terminal of another size."""
 
 
 class _Inbox:
@@ -56,10 +62,10 @@ class _Inbox:
             self._lock.notify()
 
     def take(self) -> "tuple[list[str], dict[str, Any] | None, list[float], bool]":
-        """Wait for something; what came in, and whether that was all."""
+        """Wait a little for something; what came in, and whether that was all."""
         with self._lock:
-            while not (self._texts or self._frame or self._has_ended):
-                self._lock.wait()
+            if not (self._texts or self._frame or self._has_ended):
+                self._lock.wait(REDRAW_S)
             texts, frame = self._texts, self._frame
             self._texts, self._frame = [], None
             return texts, frame, list(self._rates_per_s), self._has_ended
@@ -76,15 +82,32 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        has_ended = False
-        while not has_ended:
-            texts, frame, rates_per_s, has_ended = inbox.take()
-            for text in texts:
-                live.console.print(Text(text), soft_wrap=True)
-            if frame is not None:
-                live.update(draw(frame, rates_per_s), refresh=True)
-            if not has_ended:
-                time.sleep(REDRAW_S)
+        _follow(inbox, live)
+
+
+def _follow(inbox: _Inbox, live: Live) -> None:
+    """Show what comes in, until there is no more."""
+    console = live.console
+    size, recent = console.size, deque[str](maxlen=_MOST_TEXTS)
+    frame: dict[str, Any] | None = None
+    has_ended = False
+    while not has_ended:
+        texts, newer, rates_per_s, has_ended = inbox.take()
+        recent.extend(texts)
+        has_new_size, size = console.size != size, console.size
+        if has_new_size:
+            # Where the old picture stands is not known any more.
+            live.update("", refresh=False)
+            console.control(Control.clear(), Control.home())
+            texts = list(recent)
+        for text in texts:
+            console.print(Text(text), soft_wrap=True)
+        frame = newer or frame
+        if frame is not None and (newer or has_new_size):
+            picture = draw(frame, rates_per_s, size.width, size.height - 1)
+            live.update(picture, refresh=True)
+        if not has_ended:
+            time.sleep(REDRAW_S)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,15 @@ class SpikesProfile:
             starts_ns = self._starts_before(self._end_ns)
         return int(starts_ns[np.searchsorted(starts_ns, now_ns, side="right")])
 
+    def factor_at(self, now_ns: int) -> float:
+        """The multiplier at that time."""
+        starts_ns = self._starts_before(now_ns)
+        began = int(np.searchsorted(starts_ns, now_ns, side="right")) - 1
+        if began < 0:
+            return 1.0
+        since_ns = np.array([now_ns - int(starts_ns[began])])
+        return float(self._factor(since_ns, since_ns)[0])
+
     def _factor(self, since_ns: Times, inside_ns: Times) -> Factors:
         """Multiplier at these times since the start of a spike, by the phase of the second."""
         up_ns, down_ns = int(self._spikes.ramp_up), int(self._spikes.ramp_down)

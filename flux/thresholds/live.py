@@ -8,6 +8,7 @@ end of the run decides about them.
 from collections import deque
 from collections.abc import Sequence
 from logging import WARNING
+from typing import Any
 
 import attrs
 
@@ -15,7 +16,7 @@ from flux.control import Ending
 from flux.errors import ExitCode
 from flux.stage import Run
 from flux.summary import Summary, Verdict
-from flux.thresholds.judge import judge, judge_measured, measure_summary, observe
+from flux.thresholds.judge import judge, judge_measured, measure_summary, observe, value_text
 from flux.thresholds.metrics import Measured
 from flux.thresholds.resolve import Threshold
 from flux.units import Duration
@@ -41,6 +42,10 @@ class LiveThresholds:
             verdict = watched.add(summary)
             if verdict is not None and verdict.judgement == "failed":
                 self._note(watched, verdict, summary.end_ns)
+
+    def status(self) -> list[dict[str, Any]]:
+        """How each threshold stands by now, in order, as plain data."""
+        return [watched.status() for watched in self._watched]
 
     def _note(self, watched: "_Watched", verdict: Verdict, time_ns: int) -> None:
         """Mark the first failure, and stop the run if it asks for that."""
@@ -73,6 +78,12 @@ class _Watched:
     threshold: Threshold
     parts: deque[Measured] = attrs.field(factory=deque)
     """Intervals of the window; without a window, all so far as one."""
+    observed_text: str = "-"
+    """What was measured last, for people."""
+    holds: bool | None = None
+    """Whether that is as it should be; None if it is too early to judge."""
+    reason: str = "nothing was measured yet"
+    """Why it is too early."""
     first_failed_ns: int | None = None
     aborted_by: str = ""
     """What was said when it stopped the run."""
@@ -80,8 +91,6 @@ class _Watched:
     def add(self, summary: Summary) -> Verdict | None:
         """Take in an interval; None if it is too early to judge."""
         threshold = self.threshold
-        if not threshold.expectation.is_known_on_the_way:
-            return None
         self.parts.append(measure_summary(threshold, summary))
         if threshold.window_ns is None:
             first, *rest = self.parts
@@ -89,16 +98,42 @@ class _Watched:
         else:
             self._forget(threshold.window_ns)
         first, *rest = self.parts
-        if summary.end_ns < threshold.after_ns:
-            return None
-        if (
-            threshold.window_ns is not None
-            and summary.end_ns - first.start_ns < threshold.window_ns
-        ):
-            return None
         measured = first.merge(rest) if rest else first
-        value, _ = observe(threshold, measured)
-        return None if value is None else judge_measured(threshold, measured)
+        value, problem = observe(threshold, measured)
+        self.observed_text = value_text(value, threshold.expectation.unit)
+        self.reason = self._too_early(summary.end_ns - first.start_ns, summary.end_ns) or (
+            problem if value is None else ""
+        )
+        if self.reason:
+            self.holds = None
+            return None
+        verdict = judge_measured(threshold, measured)
+        self.holds = verdict.judgement == "passed"
+        return verdict
+
+    def _too_early(self, length_ns: int, now_ns: int) -> str:
+        """Why nothing is judged yet, however many requests there were; maybe nothing."""
+        threshold = self.threshold
+        if not threshold.expectation.is_known_on_the_way:
+            return "the end decides"
+        if now_ns < threshold.after_ns:
+            return f"from {Duration(threshold.after_ns)} on"
+        if threshold.window_ns is not None and length_ns < threshold.window_ns:
+            return f"once {Duration(threshold.window_ns)} are over"
+        return ""
+
+    def status(self) -> dict[str, Any]:
+        """How it stands, as plain data."""
+        return {
+            "metric": self.threshold.metric.name,
+            "expect": self.threshold.expectation.text,
+            "scope": self.threshold.scope,
+            "holds": self.holds,
+            "observed_text": self.observed_text,
+            "reason": self.reason,
+            "aborts": self.threshold.is_aborting,
+            "first_failed_ns": self.first_failed_ns,
+        }
 
     def _forget(self, window_ns: int) -> None:
         """Leave out intervals as long as the others fill the window."""

@@ -51,7 +51,7 @@ class Row:
 
 
 ROWS = {
-    "a run that went well": Row(ExitCode.OK, says="valid"),
+    "a run that went well": Row(ExitCode.OK, says="VALID"),
     "a run that was stopped": Row(ExitCode.OK, duration="60s", interrupts=1, says="SIGINT"),
     "a target that always fails": Row(ExitCode.OK, keys="failures = 1.0", says="every request"),
     "a full disk": Row(ExitCode.FAILURE, path="/dev/full", says="error: cannot write /dev/full"),

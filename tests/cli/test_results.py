@@ -18,6 +18,7 @@ from flux.errors import ExitCode
 from flux.result_schema import result_schema
 from flux.run_folder import hold_run_folder
 from flux.runs.folders import RunFolder, State
+from flux.runs.listing import RunLine
 
 PIPELINE = """
 name = "small"
@@ -99,10 +100,51 @@ def test_the_page_of_a_run_is_shown_again_as_it_was(say: Say, tmp_path: pathlib.
         if which in ("1", "last"):
             assert told.endswith(page)
     (one,) = listed(say)
-    assert (one["number"], one["name"], one["verdict"]) == (1, "small", "valid")
+    assert (one["number"], one["name"], one["verdict"]) == (1, "small", "VALID")
     assert (one["requests"], one["failed_share"]) == (50, 0.0)
     assert one["p99_ns"] is None  # of 50 requests
     assert say("results")[1] == say("results", "list")[1] != ""
+
+
+def test_the_list_says_how_many_thresholds_were_missed(say: Say, tmp_path: pathlib.Path) -> None:
+    file = pathlib.Path(write_pipeline(tmp_path))
+    text = file.read_text()
+    tables = "".join(f'[[threshold]]\nexpect = "{one}"\n' for one in ("max < 1ns", "max < 1h"))
+    file.write_text(text.replace("[[stage]]", f"{tables}[[stage]]", 1))
+    assert say("run", "-q", "--duration", "200ms", str(file))[0] == ExitCode.THRESHOLDS_FAILED
+    assert say("results", "list")[1].endswith("  VALID, 1 of 2 thresholds missed\n")
+    (one,) = listed(say)
+    assert (one["verdict"], one["exit_code"]) == ("VALID", ExitCode.THRESHOLDS_FAILED)
+    assert (one["thresholds_passed"], one["thresholds_missed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "passed", "missed", "code", "text"),
+    [
+        (State.VALID, 0, 0, 0, "VALID"),
+        (State.VALID, 2, 0, 0, "VALID, thresholds passed"),
+        (State.VALID, 2, 1, 99, "VALID, 1 of 3 thresholds missed"),
+        (State.VALID, None, None, 99, "VALID, thresholds missed"),
+        (State.VALID, 1, 0, 108, "VALID, thresholds passed, ended by a guard"),
+        (State.INVALID, 0, 0, 96, "INVALID"),
+        (State.KILLED, None, None, None, "killed"),
+    ],
+)
+def test_a_verdict_in_the_list_has_what_thresholds_and_guards_say(
+    state: State, passed: int | None, missed: int | None, code: int | None, text: str
+) -> None:
+    unknown = dict.fromkeys(
+        ("number", "name", "started_at", "duration_ns", "requests", "failed_share", "p99_ns")
+    )
+    line = RunLine(
+        **unknown,
+        verdict=str(state),
+        thresholds_passed=passed,
+        thresholds_missed=missed,
+        exit_code=code,
+        folder="results/result_1",
+    )
+    assert line.verdict_text == text
 
 
 def test_a_run_that_goes_on_is_listed_so_and_never_removed(
@@ -132,7 +174,7 @@ def test_the_log_of_a_run_is_followed_until_it_ends(
     running.send_signal(signal.SIGINT)
     rest, told = follower.communicate(timeout=60)
     assert rest.splitlines()[-1].endswith("run small ended with exit code 0 (ok)")
-    assert told == "run 1 is over: valid\n"
+    assert told == "run 1 is over: VALID\n"
     assert follower.returncode == 0
 
 
@@ -161,7 +203,7 @@ def test_a_killed_run_is_repaired_from_its_rows(
     assert document["steps"][0]["latency"]["response"]["count"] == len(expected)
     assert sum(row["requests"] for row in document["series"]) == len(expected)
     first_line = say("results", "show", "1")[1].splitlines()[0]
-    assert first_line.endswith("repaired")
+    assert first_line.startswith("repaired")
 
 
 @pytest.mark.parametrize("rows", ["csv", "ndjson"])

@@ -113,9 +113,14 @@ async def test_a_target_that_hangs_delays_no_other_probe(autojump_clock: MockClo
 async def test_the_status_is_plain_data(autojump_clock: MockClock) -> None:
     watch, _ = await watch_for(0.5, [("", 0.0)], [("refused", 0.5)])
     assert status_of(watch.standings, watch.choice) == [
-        {"name": "t0", "healthy": True, "last_probe_ms": 0.0, "share": 1.0},
-        {"name": "t1", "healthy": False, "last_probe_ms": 500.0, "share": 0.0},
+        {"name": "t0", "healthy": True, "problem": "", "last_probe_ms": 0.0, "share": 1.0},
+        {"name": "t1", "healthy": False, "problem": "refused", "last_probe_ms": 500, "share": 0},
     ]
+
+
+def test_a_target_that_nobody_asks_is_not_known_to_be_healthy() -> None:
+    (told,) = status_of([Standing("t0", 1, 1)], TargetChoice([1], seed=1))
+    assert (told["healthy"], told["problem"], told["share"]) == (None, "", 1)
 
 
 HEAD = 'target = "http://127.0.0.1:1"\nstep = [{ get = "/" }]\n[health]\n'

@@ -183,6 +183,7 @@ def test_the_live_status_says_where_the_guards_stand(tmp_path: pathlib.Path) -> 
     (status,) = seen
     assert status["guards"]["breaker"]["state"] == "open"
     assert status["guards"]["breaker"]["trips"] == 1
+    assert status["guards"]["breaker"]["decides_ns"] > 24 * 10**9
     assert status["guards"]["breaker"]["reason"] == "no request has ended for 2s"
     assert status["guards"]["budget"]["bytes"] == {"spent": 0, "of": 1 << 30}
     assert status["guards"]["budget"]["requests"]["spent"] == 20 * 200 - 1

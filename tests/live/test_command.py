@@ -24,6 +24,7 @@ tick = "20ms"
 [validity]  # a busy machine makes a run late, which is not what is tested here
 max_lag_p99 = "1h"
 max_stall = "1h"
+{threshold}
 [[stage]]
 use = "{source}"
 {load}
@@ -96,11 +97,17 @@ def start(tmp_path: pathlib.Path) -> Iterator[Start]:
         source: str = "constant",
         load: str = 'rate = "100/s"',
         processes: int = 1,
+        threshold: str = "",
         folder: pathlib.Path = tmp_path,
     ) -> Running:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "steered.toml").write_text(
-            TEXT.format(source=source, load=load, processes=processes)
+            TEXT.format(
+                source=source,
+                load=load,
+                processes=processes,
+                threshold=f"[[threshold]]\n{threshold}" if threshold else "",
+            )
         )
         process = subprocess.Popen(
             [sys.executable, "-m", "flux", "run", "steered.toml", "--quiet"],
@@ -130,11 +137,22 @@ def test_the_status_has_what_is_known_and_nothing_else(start: Start) -> None:
     assert status["control"]["factor"] == 1
     assert status["due_per_s"] == pytest.approx(100, abs=20)
     assert status["stages"]["pacer"]["level_per_s"] == 100
+    assert (status["targets"], status["thresholds"], status["breaker"]) == ([], [], None)
     assert status["elapsed_ns"] + status["left_ns"] == 60 * 10**9
     assert [edge["from"] for edge in status["edges"]][:2] == ["constant", "pacer"]
     shown = running.live().stdout
     assert "steered  running" in shown
     assert "level ×1" in shown
+    assert "thresholds" not in shown
+
+
+def test_the_status_says_how_thresholds_stand(start: Start) -> None:
+    running = start(threshold='expect = "p(50) < 1us"')
+    running.wait_for(lambda: running.status()["thresholds"][0]["holds"] is False)
+    (told,) = running.status()["thresholds"]
+    assert (told["metric"], told["expect"]) == ("response", "p(50) < 1us")
+    assert told["first_failed_ns"] > 0
+    assert "  thresholds ✗ " in running.live().stdout
 
 
 def test_a_paused_run_plans_nothing_and_a_resumed_one_goes_on(start: Start) -> None:

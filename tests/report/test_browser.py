@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flux.report.load import Material
-from flux.report.page import html_report, load_plotly
+from flux.report.page import html_report
+from flux.report.plotly_script import load_plotly
 from tests.report.making import HOSTILE, document_of, finding, grid_of, marks, some_rows
 
 pytest.importorskip("plotly")
@@ -51,11 +52,12 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 class Visit:
     """The page in a browser of its own settings, and what it said and asked for meanwhile."""
 
-    def __init__(self, browser: Any, file: pathlib.Path, **settings: Any) -> None:
+    def __init__(self, browser: Any, file: pathlib.Path, script: str = "", **settings: Any) -> None:
         self.context = browser.new_context(**settings)
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page = self.context.new_page()
+        self.page.add_init_script(script)
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
@@ -73,6 +75,13 @@ class Visit:
         """Until all charts are drawn in these."""
         self.page.wait_for_selector(f"html[data-charts={colours}]", state="attached")
 
+    def scroll_through(self) -> None:
+        """As a reader does, down to the last chart, each of which is drawn then."""
+        for chart in self.page.locator(".chart").all():
+            chart.scroll_into_view_if_needed()
+            chart.locator(".main-svg").first.wait_for(state="attached")
+        self.page.wait_for_selector("html[data-charts]", state="attached")
+
     def run(self, script: str) -> Any:
         return self.page.evaluate(script)
 
@@ -81,26 +90,60 @@ def test_it_draws_every_chart_without_an_error_or_a_request(
     browser: Any, page_file: pathlib.Path
 ) -> None:
     with Visit(browser, page_file) as visit:
+        visit.scroll_through()
         assert visit.said == []
         assert visit.asked == [page_file.as_uri()]
-        drawn = visit.run(
-            """[...document.querySelectorAll(".chart")].map((chart) => [
-                chart.id,
-                [...chart.querySelectorAll(".scatterlayer path.js-line")]
-                    .filter((path) => path.getAttribute("d").length > 10).length,
-                chart.querySelectorAll(".heatmaplayer image").length,
-            ])"""
-        )
-    assert drawn == [
-        ["chart-load", 3, 0],
-        ["chart-response", 4, 0],
-        ["chart-service", 3, 0],
-        ["chart-spectrum", 3, 0],
-        ["chart-heat", 0, 1],
-        ["chart-errors", 1, 0],
-        ["chart-under-way", 4, 0],
-        ["chart-lag", 3, 0],
-    ]
+        assert visit.run(DRAWN) == ALL_CHARTS
+
+
+DRAWN = """[...document.querySelectorAll(".chart")].map((chart) => [
+    chart.id,
+    [...chart.querySelectorAll(".scatterlayer path.js-line")]
+        .filter((path) => path.getAttribute("d").length > 10).length,
+    chart.querySelectorAll(".heatmaplayer image").length,
+])"""
+ALL_CHARTS = [
+    ["chart-load", 3, 0],
+    ["chart-response", 4, 0],
+    ["chart-service", 3, 0],
+    ["chart-spectrum", 3, 0],
+    ["chart-heat", 0, 1],
+    ["chart-errors", 1, 0],
+    ["chart-under-way", 4, 0],
+    ["chart-lag", 3, 0],
+]
+
+
+def test_a_chart_is_drawn_when_it_comes_near_and_moves_nothing(
+    browser: Any, page_file: pathlib.Path
+) -> None:
+    height = "document.documentElement.scrollHeight"
+    shifts = """new Promise((resolve) => new PerformanceObserver((list) => resolve(
+        list.getEntries().reduce((sum, entry) => sum + entry.value, 0)
+    )).observe({ type: "layout-shift", buffered: true }) || setTimeout(() => resolve(0), 100))"""
+    with Visit(browser, page_file) as visit:
+        before = visit.run(height)
+        far = [name for name, *counts in visit.run(DRAWN) if not any(counts)]
+        assert "chart-lag" in far
+        assert "chart-load" not in far
+        visit.scroll_through()
+        assert visit.run(DRAWN) == ALL_CHARTS
+        assert visit.run(height) == before
+        assert visit.run(shifts) == 0
+
+
+def test_a_browser_that_cannot_tell_what_is_near_draws_them_all(
+    browser: Any, page_file: pathlib.Path
+) -> None:
+    with Visit(browser, page_file, script="delete window.IntersectionObserver") as visit:
+        assert visit.run(DRAWN) == ALL_CHARTS
+
+
+def test_all_charts_are_on_paper(browser: Any, page_file: pathlib.Path) -> None:
+    with Visit(browser, page_file) as visit:
+        assert visit.page.pdf().startswith(b"%PDF")
+        assert visit.run(DRAWN) == ALL_CHARTS
+        assert visit.said == []
 
 
 def test_names_that_are_html_are_shown_as_they_are(browser: Any, page_file: pathlib.Path) -> None:
@@ -113,12 +156,38 @@ def test_names_that_are_html_are_shown_as_they_are(browser: Any, page_file: path
     assert any('<script>alert("x")' in text for text in bands)
 
 
+def test_names_of_phases_are_cut_where_they_would_run_into_each_other(
+    browser: Any, page_file: pathlib.Path
+) -> None:
+    names = "[...document.querySelectorAll('#chart-load .shapelayer text')].map(e => e.textContent)"
+    with Visit(browser, page_file, viewport={"width": 375, "height": 740}) as visit:
+        first, second = visit.run(names)
+    assert first.endswith("…")
+    assert "warm-up".startswith(first[:-1])
+    assert second.startswith('<script>alert("x")')
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1440])
+def test_a_head_of_a_table_is_broken_between_words_only(
+    browser: Any, page_file: pathlib.Path, width: int
+) -> None:
+    heads = """[...document.querySelectorAll("section > .scroll thead th")].filter((head) => {
+        const lines = head.getClientRects().length && new Set(
+            (() => { const range = document.createRange(); range.selectNodeContents(head);
+                return [...range.getClientRects()].map((one) => one.top); })()).size;
+        return lines > head.textContent.split(" ").length;
+    }).map((head) => head.textContent)"""
+    with Visit(browser, page_file, viewport={"width": width, "height": 740}) as visit:
+        assert visit.run(heads) == []
+
+
 @pytest.mark.parametrize("width", [320, 375, 768, 1440])
 def test_no_width_of_screen_scrolls_sideways(
     browser: Any, page_file: pathlib.Path, width: int
 ) -> None:
-    settings = {"viewport": {"width": width, "height": 740}, "has_touch": width < 500}
-    with Visit(browser, page_file, **settings) as visit:
+    viewport = {"width": width, "height": 740}
+    with Visit(browser, page_file, viewport=viewport, has_touch=width < 500) as visit:
+        visit.scroll_through()
         assert visit.run("document.documentElement.scrollWidth") == width
         widest = "Math.max(...[...document.querySelectorAll('.chart svg')].map(e => e.clientWidth))"
         assert 200 < visit.run(widest) <= width
@@ -128,11 +197,17 @@ def test_the_charts_follow_the_colours_of_the_page(browser: Any, page_file: path
     ground = "getComputedStyle(document.querySelector('#chart-load .main-svg')).backgroundColor"
     line = "getComputedStyle(document.querySelector('#chart-response .js-line')).stroke"
     with Visit(browser, page_file, color_scheme="light") as visit:
+        visit.scroll_through()
+        visit.page.locator("#chart-response").scroll_into_view_if_needed()
         light = visit.run(f"[{ground}, {line}]")
         visit.page.emulate_media(color_scheme="dark")
         visit.wait_for("dark")
         changed = visit.run(f"[{ground}, {line}]")
+        visit.page.locator("#chart-lag").scroll_into_view_if_needed()
+        dark_lag = '#chart-lag .main-svg[style*="rgb(22, 26, 31)"]'
+        visit.page.wait_for_selector(dark_lag, state="attached")
     with Visit(browser, page_file, color_scheme="dark") as visit:
+        visit.scroll_through()
         dark = visit.run(f"[{ground}, {line}]")
     assert light == ["rgb(255, 255, 255)", "rgb(20, 128, 111)"]
     assert changed == dark == ["rgb(22, 26, 31)", "rgb(95, 208, 187)"]
@@ -145,6 +220,11 @@ def test_on_paper_a_dark_page_is_light(browser: Any, page_file: pathlib.Path) ->
         visit.wait_for("paper")
         assert visit.run(ground) == "rgb(255, 255, 255)"
         assert visit.run("document.querySelector('#chart-load .main-svg').clientWidth") == 680
+        heights = (
+            "['#chart-load', '#chart-load .main-svg'].map((one) => document.querySelector(one))"
+        )
+        place, drawing = visit.run(f"{heights}.map((one) => one.getBoundingClientRect().height)")
+        assert drawing == place == 240
         visit.run("dispatchEvent(new Event('afterprint'))")
         visit.wait_for("dark")
         assert visit.run(ground) == "rgb(22, 26, 31)"

@@ -1,8 +1,11 @@
 """`flux report`: which run, which format, where to."""
 
+import csv
 import json
 import pathlib
 import sys
+from collections import Counter
+from xml.etree import ElementTree
 
 import pytest
 
@@ -110,3 +113,31 @@ def test_json_has_the_verdict_and_the_tables(folder: pathlib.Path) -> None:
     assert (document["name"], document["verdict"], document["reasons"]) == ("checkout", "VALID", [])
     assert document["tables"]["Steps"][1]["name"] == "register"
     assert document["facts"]["requests"] == "2,000"
+
+
+def test_csv_is_one_table_with_a_row_for_each_part(folder: pathlib.Path) -> None:
+    assert invoke(["report", str(folder), "--format", "csv"]) == ExitCode.OK
+    with (folder / "report.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert Counter(row["part"] for row in rows) == {"run": 1, "step": 2, "interval": 61}
+    by_part = {part: [row for row in rows if row["part"] == part] for part in ("step", "interval")}
+    assert [row["name"] for row in by_part["step"]] == list(STEPS)
+    for part in by_part.values():
+        assert sum(int(row["requests"]) for row in part) == 2000
+    assert float(rows[0]["response_p99_ms"]) == pytest.approx(11, rel=0.01)
+
+
+def test_a_table_beside_the_result_is_not_taken_for_its_rows(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "requests.csv").unlink()
+    assert invoke(["report", str(folder), "--format", "csv"]) == ExitCode.OK
+    assert invoke(["report", str(folder), "--format", "md"]) == ExitCode.OK
+    assert capsys.readouterr().err.count('add a stage with use = "csv"') == 2
+
+
+def test_junit_has_a_case_for_each_threshold(folder: pathlib.Path) -> None:
+    write_result(folder / "result.json", document_of(verdicts=(verdict(has_failed=True),)))
+    assert invoke(["report", str(folder), "--format", "junit"]) == ExitCode.OK
+    suite = ElementTree.parse(folder / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")

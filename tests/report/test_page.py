@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
+from flux.report.charts import log_axis
 from flux.report.load import Material
 from flux.report.page import html_report
 from flux.report.thin import MOST_POINTS
@@ -170,6 +172,71 @@ def test_a_threshold_is_in_a_table_with_what_was_observed() -> None:
     page = page_of(document_of(verdicts=(verdict(has_failed=True),)))
     assert "response p(95) &lt; 250ms [step register]" in page
     assert "✗ FAILED" in page
+
+
+def test_of_thresholds_only_columns_with_something_in_them_are_shown() -> None:
+    passed = page_of(document_of(verdicts=(verdict(has_failed=False),)))
+    assert "first failed at</th>" not in passed
+    assert ">why</th>" not in passed
+    assert "first failed at</th>" in page_of(document_of(verdicts=(verdict(has_failed=True),)))
+
+
+def test_a_run_without_a_request_has_a_sentence_in_place_of_charts() -> None:
+    page = page_of(document_of(some_rows()[:0]))
+    assert specs_of(page) == []
+    assert "No request was made, so there is nothing to draw." in page
+
+
+def test_a_run_without_a_failure_has_a_sentence_in_place_of_a_chart_of_errors() -> None:
+    rows = some_rows()
+    rows = rows[rows["error"] == 0]
+    page = page_of(document_of(rows), grid=grid_of(rows))
+    assert "errors" not in [spec["key"] for spec in specs_of(page)]
+    assert "<p>No request failed, and no arrival was given up.</p>" in page
+
+
+def test_few_requests_make_no_heat_map() -> None:
+    rows = some_rows(3, 3)
+    keys = [spec["key"] for spec in specs_of(page_of(document_of(rows), grid=grid_of(rows)))]
+    assert "heat" not in keys
+    assert "lag" in keys
+
+
+def test_the_page_says_where_to_look_first() -> None:
+    assert "<strong>Look at: </strong>40 requests failed, 2 %: all timeout" in page_of(DOCUMENT)
+    assert "Look at" not in page_of(document_of(findings=(finding(is_fatal=True),)))
+
+
+def test_a_row_of_time_that_the_run_hardly_reached_has_no_rate() -> None:
+    document = document_of(some_rows(300, 3))
+    (*_, before, last) = document["series"]
+    assert document["run"]["duration_ns"] - last["start_ns"] < 10**8
+    (load, *_) = specs_of(page_of(document))
+    (ended, *_) = load["data"]
+    assert ended["y"][-2:] == [before["requests"], None]
+    assert load["layout"]["xaxis"]["range"] == [0, pytest.approx(3, abs=0.01)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (6.6, 7.1, ["3", "4", "5", "6", "7", "8", "9", "10", "20"]),
+        (2, 244, ["2", "5", "10", "20", "50", "100", "200"]),
+        (0.01, 20_000, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_whole_numbers(
+    low: float, high: float, texts: list[str]
+) -> None:
+    axis = log_axis(low, high)
+    assert axis["ticktext"] == texts
+    assert axis["range"][0] < np.log10(low) < np.log10(high) < axis["range"][1]
+
+
+@pytest.mark.parametrize("exponent", range(0, 15, 3))
+def test_however_wide_a_logarithmic_axis_is_it_has_few_ticks(exponent: int) -> None:
+    axis = log_axis(1e-3, 10.0**exponent)
+    assert 2 <= len(axis["tickvals"]) == len(axis["ticktext"]) <= 9
 
 
 def test_every_chart_has_words_and_a_table_instead() -> None:

@@ -124,6 +124,21 @@ def test_a_terminal_shows_a_view_and_then_the_summary(start: Start, tmp_path: pa
     assert result_of(tmp_path)["Total"] == 75
 
 
+def test_a_terminal_that_gets_smaller_is_cleared_and_drawn_anew(start: Start) -> None:
+    terminal = start(duration="60s")
+    terminal.read_until(lambda: b"sessions due" in terminal.shown)
+    termios.tcsetwinsize(terminal.descriptor, (9, 50))
+    terminal.read_until(lambda: b"\x1b[2J" in terminal.shown)
+    shown_before = terminal.shown.rindex(b"\x1b[2J")
+    terminal.read_until(lambda: b"achieved" in terminal.shown[shown_before:])
+    after = terminal.shown[shown_before:].decode()
+    assert "begins in results" in after  # the log's lines are there again
+    drawn = after[after.rindex("pipeline ") :].splitlines()
+    assert len(drawn) < 9
+    os.killpg(terminal.process.pid, signal.SIGINT)
+    assert terminal.finish() == 0
+
+
 def test_no_color_keeps_the_view_and_drops_the_colours(start: Start) -> None:
     terminal = start("--no-color")
     assert terminal.finish() == 0

@@ -136,5 +136,8 @@ def test_the_next_spike_is_known_and_asking_changes_nothing() -> None:
     asked, silent = (SpikesProfile(spikes, random_stream(7, "spikes")) for _ in range(2))
     times_ns = range(0, 600 * 10**9, 7 * 10**9)
     told = [asked.next_spike_ns(time_ns) for time_ns in times_ns]
+    factors = [asked.factor_at(start_ns + 5 * 10**9) for start_ns in told]
+    assert factors == [3.0] * len(told)
+    assert asked.factor_at(told[0] - 1) == 1
     starts_ns = silent._starts_before(1200 * 10**9)
     assert told == [int(starts_ns[starts_ns > time_ns][0]) for time_ns in times_ns]

@@ -141,6 +141,37 @@ def test_what_comes_after_the_arrivals_is_left_to_the_end(has_stopped: bool) -> 
     assert (run.control.ending, verdict.judgement) == (None, "failed")
 
 
+@pytest.mark.parametrize(
+    ("one", "holds", "observed_text", "reason"),
+    [
+        (threshold("p(90) < 20ms"), False, "90.0 ms", ""),
+        (threshold("p(90) < 1s"), True, "90.0 ms", ""),
+        (threshold("p(90) < 1s", after="9s"), None, "90.0 ms", "from 9s on"),
+        (threshold("p(90) < 1s", window="9s"), None, "90.0 ms", "once 9s are over"),
+        (threshold("count > 90", metric="requests"), None, "60", "the end decides"),
+        (
+            threshold("p(99) < 1s"),
+            None,
+            "-",
+            "60 requests are too few: p(99) needs 100",
+        ),
+    ],
+)
+def test_the_status_says_whether_it_holds_or_why_it_is_too_early(
+    one: Threshold, holds: bool | None, observed_text: str, reason: str
+) -> None:
+    run, made = run_of(), summaries([10, 90, 90])
+    (told,) = observed(one, made[:3], run).status()
+    assert (told["holds"], told["observed_text"], told["reason"]) == (holds, observed_text, reason)
+    assert told["first_failed_ns"] == (2 * SECOND_NS if holds is False else None)
+
+
+def test_before_the_first_interval_nothing_is_known() -> None:
+    (told,) = LiveThresholds([threshold("max < 1s", step="login")], run_of()).status()
+    assert (told["metric"], told["expect"], told["scope"]) == ("response", "max < 1s", "step login")
+    assert (told["holds"], told["reason"]) == (None, "nothing was measured yet")
+
+
 def test_nothing_is_noted_once_the_run_is_concluded() -> None:
     run, made = run_of(), summaries([90])
     live = LiveThresholds([threshold("max < 20ms", abort=True)], run)
