@@ -111,6 +111,11 @@ def format_count(value: float) -> str:
     return f"{value:,.0f}" if value >= 99.95 or value == int(value) else _three_digits(value)
 
 
+def _phase_rate(rate_per_s: float) -> str:
+    """A phase may be a nanosecond long: its rate must not break the table."""
+    return format_count(rate_per_s) if rate_per_s < 1e7 else f"{rate_per_s:.1e}"
+
+
 def _three_digits(value: float) -> str:
     magnitude = abs(value)
     decimals = 2 if magnitude < 9.995 else 1 if magnitude < 99.95 else 0
@@ -194,7 +199,7 @@ def _phase_table(phases: Sequence[PhaseSummary]) -> Iterator[str]:
         total = phase.total
         counts = (f"{count:,}" for count in (total.requests, total.successes, total.failures))
         times = (format_percentile(total.response, percent) for percent in (50, 95, 99))
-        yield _phase_row(phase.title, (*counts, format_count(phase.rate_per_s), *times))
+        yield _phase_row(phase.title, (*counts, _phase_rate(phase.rate_per_s), *times))
     if any(phase.is_warmup for phase in phases):
         yield "warm-up is in no other number of requests or latency on this page"
     yield ""
