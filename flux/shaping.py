@@ -96,10 +96,13 @@ class Shaper:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Shape batch by batch."""
         profile = self.whole_profile(context)
+        clock = context.run.clock
         next_spike_ns: Callable[[int], int] | None = getattr(profile, "next_spike_ns", None)
         if next_spike_ns is not None:
-            clock = context.run.clock
-            context.report_status("next_spike_ns", lambda: next_spike_ns(clock.now_ns()))
+            context.report_status("next_spike_ns", lambda: next_spike_ns(max(0, clock.now_ns())))
+        is_spiking: Callable[[int], bool] | None = getattr(profile, "is_spiking", None)
+        if is_spiking is not None:
+            context.report_status("is_spiking", lambda: is_spiking(max(0, clock.now_ns())))
         async for demand in inbox:
             await outbox.send(profile.shape(demand))
 
@@ -169,6 +172,18 @@ class PhasedProfile:
                     first_tick_ns = first_ns + (origin_ns - first_ns) % self._tick_ns
                     found.append(np.arange(first_tick_ns, last_ns, self._tick_ns))
         return np.concatenate(found)
+
+    @property
+    def is_spiking(self) -> Callable[[int], bool] | None:
+        """Tells whether a spike of the phase of that time is on; None if no phase has any."""
+        if not any(hasattr(part.profile, "is_spiking") for part in self._parts):
+            return None
+        return self._is_spiking
+
+    def _is_spiking(self, now_ns: int) -> bool:
+        part = self._parts[int(np.searchsorted(self._starts_ns, now_ns, side="right")) - 1]
+        asked: Callable[[int], bool] | None = getattr(part.profile, "is_spiking", None)
+        return asked is not None and asked(now_ns - part.origin_ns)
 
     def shape(self, demand: Rows) -> Rows:
         """New rows, each shaped by the phase that it begins in."""

@@ -141,6 +141,13 @@ class SpikesProfile:
             starts_ns = self._starts_before(self._end_ns)
         return int(starts_ns[np.searchsorted(starts_ns, now_ns, side="right")])
 
+    def is_spiking(self, now_ns: int) -> bool:
+        """Whether a spike is on."""
+        starts_ns = self._starts_before(now_ns)
+        last = int(np.searchsorted(starts_ns, now_ns, side="right")) - 1
+        length_ns = int(self._spikes.ramp_up + self._spikes.ramp_down)
+        return last >= 0 and now_ns < int(starts_ns[last]) + length_ns
+
     def _factor(self, since_ns: Times, inside_ns: Times) -> Factors:
         """Multiplier at these times since the start of a spike, by the phase of the second."""
         up_ns, down_ns = int(self._spikes.ramp_up), int(self._spikes.ramp_down)
