@@ -5,6 +5,8 @@ again: the next one says all that it would have said. Only the last one has no n
 a few times, within a bound.
 """
 
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -74,10 +76,23 @@ class Collector:
                     if len(answer) > MOST_ANSWER_BYTES:
                         break
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return str(error) or type(error).__name__
+            return _reason(error)
         if response.status_code not in _GOOD:
             return f"it answered {response.status_code}"
         return _refused(bytes(answer))
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, if it said anything: it may be deep below."""
+    waiting: list[BaseException] = [error]
+    for one in waiting:  # grows meanwhile
+        if isinstance(one, (ssl.SSLError, socket.gaierror)):  # their numbers are of their own
+            return one.strerror or str(one)
+        if isinstance(one, OSError) and one.errno:
+            return os.strerror(one.errno)
+        below = (one.__cause__, *one.args, *getattr(one, "exceptions", ()))
+        waiting += [each for each in below if isinstance(each, BaseException)]
+    return str(error) or type(error).__name__
 
 
 def _refused(answer: bytes) -> str:

@@ -68,7 +68,8 @@ class Otlp:
     sample: ClassVar[str] = '[[stage]]\nuse = "otlp"\nendpoint = "http://127.0.0.1:4318"\n'
 
     endpoint: Endpoint = Endpoint.from_toml("http://127.0.0.1:4318")  # noqa: RUF009  # immutable
-    """Where the collector listens; /v1/metrics is added if it is not there."""
+    """Where the collector listens, "http://127.0.0.1:4318" if absent; /v1/metrics is added if it is
+    not there."""
     interval: Annotated[Duration, AtLeast(Duration.parse("100ms"))] = Duration.of_seconds(10)
     """How often metrics are sent; once more at the end."""
     headers: Mapping[str, str] = attrs.field(factory=dict)

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from flux.config.problems import Violation
-from flux.config.rules import NotEmpty, at_least, between
+from flux.config.rules import NotEmpty, above, at_least, between
 from flux.metrics.meter import Meter
 from flux.metrics.names import dialect_of
 from flux.row_writer import ignore_all
@@ -40,7 +40,7 @@ class Prometheus:
     numbers; Ctrl-C ends the wait."""
     names: Names = "otel"
     """What the metrics are called: as OpenTelemetry has it, or as one of two older tools did."""
-    buckets: tuple[Annotated[Duration, at_least(0)], ...] = ()
+    buckets: tuple[Annotated[Duration, above(0)], ...] = ()
     """Upper edges of the buckets of service and response times, ascending; those of the names if
     absent."""
     max_series: Annotated[int, at_least(1)] = 500
