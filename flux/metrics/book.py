@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import attrs
-import trio
 
 from flux.conservation import Ledger
 from flux.metrics.buckets import Buckets, Edges
+from flux.metrics.turns import Turns
 from flux.summary import StepSummary, Summary
 
 LatencyEdges: TypeAlias = Mapping[str, Edges]
@@ -163,12 +163,13 @@ class Book:
         )
 
     async def _counted(self, parts: Iterable[tuple[_Key, StepSummary]]) -> dict[_Key, Counted]:
-        """Those that had requests; each takes some 50 µs, so others get their turn between."""
+        """Those that had requests."""
         counted: dict[_Key, Counted] = {}
+        turns = Turns()
         for key, step in parts:
             if step.requests:
                 counted[key] = Counted.of(step, self._edges)
-                await trio.lowlevel.checkpoint()
+                await turns.give_way()
         return counted
 
     def _remember(self, end_ns: int, sessions: Ledger) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 import numpy as np
-import trio
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
@@ -21,11 +20,12 @@ from flux.metrics.buckets import Buckets, Edges
 from flux.metrics.family import Family, Point, Value
 from flux.metrics.meter import Meter
 from flux.metrics.reading import Facts, Reading
+from flux.metrics.turns import Turns
 
 Temporality: TypeAlias = Literal["cumulative", "delta"]
 
 POINTS_AT_ONCE: Final = 20
-"""As many are encoded between two checkpoints: a few hundred microseconds."""
+"""As many are encoded without a look at the time: some two hundred microseconds."""
 
 SCALE: Final = 3
 """Of exponential histograms: eight buckets for each doubling, each 9 % wide."""
@@ -92,7 +92,7 @@ class Encoder:
         is_delta = self._temporality == "delta"
         since_ns = self._sent_until_ns if is_delta and self._sent_until_ns else began_ns
         times = {"start_time_unix_nano": since_ns, "time_unix_nano": time_ns}
-        request, sent = ExportMetricsServiceRequest(), Sent()
+        request, sent, turns = ExportMetricsServiceRequest(), Sent(), Turns()
         resource = request.resource_metrics.add()
         resource.resource.attributes.extend(_attributes(_resource(facts, self._instance)))
         scope = resource.scope_metrics.add()
@@ -107,7 +107,7 @@ class Encoder:
                     )
                 for point in piece:
                     self._add(metric, family, point, times, sent)
-                await trio.lowlevel.checkpoint()
+                await turns.give_way()
         return Message(request.SerializeToString(), time_ns, sent)
 
     def note_sent(self, message: Message) -> None:

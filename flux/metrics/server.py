@@ -87,8 +87,8 @@ class Exposition:
         async with self._lock:
             kept = self._kept.get(form.content_type)
             if kept is None or not kept.is_fresh(self._meter):
-                is_whole, made_s = self._meter.has_ended, trio.current_time()
-                kept = _Kept(await render(self._meter, form), is_whole, made_s)
+                is_whole = self._meter.has_ended
+                kept = _Kept(await render(self._meter, form), is_whole, trio.current_time())
                 self._kept[form.content_type] = kept
             return kept
 

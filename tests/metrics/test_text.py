@@ -1,15 +1,17 @@
 """The text: what prometheus-client reads back, in both formats, whole or piece by piece."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from prometheus_client.parser import text_string_to_metric_families as read_plain
 
 from flux.metrics.text import OPEN_METRICS, PLAIN, Format, RunCollector, format_for, render
-from tests.metrics.rig import context_of, meter_of, metered, metered_now, values
+from tests.metrics.rig import PHASES, context_of, meter_of, metered, metered_now, values
 from tests.outcomes import as_rows, collect_all, final_of, request
 
 READERS = [(PLAIN, read_plain), (OPEN_METRICS, read_open)]
@@ -70,6 +72,21 @@ async def test_what_is_not_known_has_no_text() -> None:
     text = (await render(meter_of(), PLAIN)).decode()
     assert "flux_inflight" not in text
     assert "flux_run_state" in text
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.parametrize("names", ["otel", "kar98k", "volcanion"])
+async def test_promtool_has_nothing_to_say(names: str) -> None:
+    context = context_of(phases=PHASES, open_sessions=lambda: 3, planned=lambda: 3)
+    meter = await metered([final_of(ROWS)], context=context, names=names)
+    done = await trio.run_process(
+        ["promtool", "check", "metrics"],
+        stdin=await render(meter, PLAIN),
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 @pytest.mark.parametrize(
