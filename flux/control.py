@@ -5,8 +5,11 @@ the pacer reads the level's factor once a tick, executors wait for the two event
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
+import trio
 
 from flux.cancelling_event import CancellingEvent
 from flux.errors import ExitCode
@@ -61,6 +64,7 @@ class Control:
     """Set: what is in flight is given up at once."""
     ending: Ending | None = attrs.field(default=None, init=False)
     """What ended the run early, if it was a threshold, a guard or the like: the first of them."""
+    _lingering: list[trio.CancelScope] = attrs.field(factory=list, init=False, repr=False)
 
     def pause(self) -> None:
         """Hold the level at 0 from the next tick on."""
@@ -84,6 +88,25 @@ class Control:
         """Stop, and give up what is in flight."""
         self.stopping.set()
         self.aborting.set()
+
+    @contextmanager
+    def lingering(self) -> Iterator[None]:
+        """A block that the next signal ends, and nothing else: all is measured and written.
+
+        For sinks that wait for somebody outside once their inbox has ended.
+        """
+        with trio.CancelScope() as scope:
+            self._lingering.append(scope)
+            try:
+                yield
+            finally:
+                self._lingering.remove(scope)
+
+    def leave(self) -> bool:
+        """End such blocks; False if there are none."""
+        for scope in self._lingering:
+            scope.cancel()
+        return bool(self._lingering)
 
     def factor_at(self, time_ns: int) -> float:
         """Multiplier of the level at that time."""

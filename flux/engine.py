@@ -24,6 +24,7 @@ import attrs
 import trio
 
 from flux.conclusion import Conclusion
+from flux.config.problems import Violation, key_text
 from flux.control import Ending
 from flux.edges import Edge, Fanout
 from flux.errors import ExitCode, FluxError, StageFailed, UsageError
@@ -128,13 +129,20 @@ async def prepare_stages(pipeline: Pipeline) -> dict[str, Any]:
 
     Returns:
         For `run_pipeline`: what they gave, by the stage's name.
+
+    Raises:
+        FluxError: this machine does not let a stage have what its keys ask for.
     """
     prepared = {}
     for node in pipeline.nodes:
         prepare: Callable[[], Any] | None = getattr(node.stage, "prepare", None)
         if prepare is not None:
-            given = prepare()
-            prepared[node.name] = await given if inspect.isawaitable(given) else given
+            try:
+                given = prepare()
+                prepared[node.name] = await given if inspect.isawaitable(given) else given
+            except Violation as error:
+                key = key_text((*node.path, *([error.key] if error.key else [])))
+                raise FluxError(f"{key} {error.rule}", hint=error.hint) from error
     return prepared
 
 
@@ -306,6 +314,7 @@ def make_context(
         shapers=tuple(_shapers_below(pipeline, node)),
         steps=parts.steps,
         requests=parts.requests,
+        step_tags=parts.tags,
         first_step=parts.first_steps.get(node.name, 0),
         targets=parts.targets,
         target_urls=parts.target_urls,
@@ -398,7 +407,9 @@ async def _stop_at_signals(
         task_status.started()
         async for number in signals:
             name = signal.Signals(number).name
-            if run.control.aborting.is_set():
+            if run.control.leave():
+                run.log.info("%s: not waiting any longer", name)
+            elif run.control.aborting.is_set():
                 run.mark("signal", f"{name} a third time: cancelling everything", level=WARNING)
                 _exit_later()
                 scope.cancel()

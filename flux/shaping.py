@@ -49,8 +49,8 @@ class Profile(Protocol):
 class Spiking(Protocol):
     """A profile that can tell its spikes to whoever asks while the run goes on."""
 
-    def next_spike_ns(self, now_ns: int) -> int:
-        """When the next one starts."""
+    def next_spike_ns(self, now_ns: int) -> int | None:
+        """When the next one starts; None if none will."""
 
     def factor_at(self, now_ns: int) -> float:
         """What the level is multiplied by at that time."""
@@ -86,7 +86,8 @@ class Shaper:
     def whole_profile(self, context: Context) -> Profile:
         """The shaper at work in one run, with the phases' own where they have one."""
         if any(context.stage in phase.stages for phase in context.phases):
-            return PhasedProfile(self, context)
+            phased = PhasedProfile(self, context)
+            return PhasedSpikes(phased) if phased.is_spiking else phased
         return self.profile(context)
 
     def check_source(self, source: Any, end_ns: int | None) -> Iterator[Violation]:
@@ -109,8 +110,12 @@ class Shaper:
         profile = self.whole_profile(context)
         if isinstance(profile, Spiking):
             clock = context.run.clock
-            context.report_status("next_spike_ns", lambda: profile.next_spike_ns(clock.now_ns()))
-            context.report_status("spike_factor", lambda: profile.factor_at(clock.now_ns()))
+
+            def now_ns() -> int:
+                return max(0, clock.now_ns())
+
+            context.report_status("next_spike_ns", lambda: profile.next_spike_ns(now_ns()))
+            context.report_status("spike_factor", lambda: profile.factor_at(now_ns()))
         async for demand in inbox:
             await outbox.send(profile.shape(demand))
 
@@ -154,22 +159,22 @@ class PhasedProfile:
         """Make a profile for each phase that has its own, and one for the others together."""
         self._tick_ns = context.run.tick_ns
         self._starts_ns = starts_of(context.phases)
-        self._parts: list[_Part] = []
+        self.parts: list[_Part] = []
         base: Profile | None = None
         for phase in context.phases:
             own: Shaper | None = phase.stages.get(context.stage)
             end_ns = _FOREVER_NS if phase is context.phases[-1] else phase.end_ns or _FOREVER_NS
             if own is not None:
                 profile = own.profile(_within(phase, context))
-                self._parts.append(_Part(phase.start_ns, end_ns, phase.start_ns, profile))
+                self.parts.append(_Part(phase.start_ns, end_ns, phase.start_ns, profile))
             else:
                 base = shaper.profile(context) if base is None else base
-                self._parts.append(_Part(phase.start_ns, end_ns, 0, base))
+                self.parts.append(_Part(phase.start_ns, end_ns, 0, base))
 
     def cuts(self, start_ns: int, end_ns: int) -> Times:
         """Those of each phase's profile, and its ticks if they are not the run's."""
         found = [NO_CUTS]
-        for part in self._parts:
+        for part in self.parts:
             first_ns, last_ns = max(start_ns, part.start_ns), min(end_ns, part.end_ns)
             if first_ns <= last_ns:
                 origin_ns = part.origin_ns
@@ -181,14 +186,50 @@ class PhasedProfile:
                     found.append(np.arange(first_tick_ns, last_ns, self._tick_ns))
         return np.concatenate(found)
 
+    @property
+    def is_spiking(self) -> bool:
+        """Whether any phase has spikes."""
+        return any(isinstance(part.profile, Spiking) for part in self.parts)
+
     def shape(self, demand: Rows) -> Rows:
         """New rows, each shaped by the phase that it begins in."""
         number = np.searchsorted(self._starts_ns, demand["start_ns"], side="right") - 1
         shaped = [
-            _shaped_by(self._parts[one], demand[number == one])
-            for one in np.unique(number).tolist()
+            _shaped_by(self.parts[one], demand[number == one]) for one in np.unique(number).tolist()
         ]
         return read_only(np.concatenate(shaped)) if shaped else demand
+
+
+@attrs.frozen
+class PhasedSpikes:
+    """A shaper that some phases have otherwise, with spikes in some of them."""
+
+    _phased: PhasedProfile
+
+    def cuts(self, start_ns: int, end_ns: int) -> Times:
+        """Those of each phase's profile."""
+        return self._phased.cuts(start_ns, end_ns)
+
+    def shape(self, demand: Rows) -> Rows:
+        """New rows, each shaped by the phase that it begins in."""
+        return self._phased.shape(demand)
+
+    def next_spike_ns(self, now_ns: int) -> int | None:
+        """When the next one starts, in this phase or a later one."""
+        for part in self._phased.parts:
+            if now_ns < part.end_ns and isinstance(part.profile, Spiking):
+                since_ns = max(now_ns, part.start_ns) - part.origin_ns
+                next_ns = part.profile.next_spike_ns(since_ns)
+                if next_ns is not None and next_ns + part.origin_ns < part.end_ns:
+                    return next_ns + part.origin_ns
+        return None
+
+    def factor_at(self, now_ns: int) -> float:
+        """By the phase of that time; 1 where it has no spikes."""
+        for part in self._phased.parts:
+            if part.start_ns <= now_ns < part.end_ns and isinstance(part.profile, Spiking):
+                return part.profile.factor_at(now_ns - part.origin_ns)
+        return 1.0
 
 
 def _within(phase: Phase, context: Context) -> Context:

@@ -17,7 +17,7 @@ import datetime
 import logging
 import pathlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -117,6 +117,8 @@ class Context:
     """Names of all steps of the run; `step` in an OUTCOME row is an index into them."""
     requests: tuple[tuple[str, str], ...] = ()
     """Method and path of each of these steps, placeholders unfilled; empty when not known."""
+    step_tags: tuple[Mapping[str, str], ...] = ()
+    """Tags of each of these steps; empty when not known."""
     first_step: int = 0
     """For an executor: index of its first step among them."""
     targets: tuple[str, ...] = ()

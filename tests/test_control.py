@@ -1,6 +1,8 @@
 """Live control: what the pacer multiplies the level by, and how a run is told to end."""
 
 import pytest
+import trio
+import trio.testing
 
 from flux.control import Control, Ending, Spike
 from flux.errors import ExitCode
@@ -51,3 +53,23 @@ def test_a_run_that_was_stopped_by_hand_has_no_other_ending() -> None:
     control.stop()
     control.stop(Ending("budget of 10 requests is spent", ExitCode.GUARD))
     assert control.ending is None
+
+
+async def test_who_lingers_is_sent_away_and_the_run_is_not_stopped() -> None:
+    control = Control()
+    assert not control.leave()
+    left: list[str] = []
+
+    async def linger(name: str) -> None:
+        with control.lingering():
+            await trio.Event().wait()
+        left.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for name in ("one", "two"):
+            nursery.start_soon(linger, name)
+        await trio.testing.wait_all_tasks_blocked()
+        assert control.leave()
+    assert sorted(left) == ["one", "two"]
+    assert not control.stopping.is_set()
+    assert not control.leave()

@@ -13,7 +13,7 @@ import pathlib
 import re
 import shlex
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import click
@@ -31,6 +31,8 @@ from flux.engine import RunResult, run_pipeline
 from flux.errors import ExitCode
 from flux.explain import Key, field_meanings, keys_of
 from flux.graph import Settings
+from flux.metrics.family import label_name
+from flux.metrics.names import dialect_of
 from flux.phases import PhaseTable
 from flux.pipeline import Pipeline, compile_document
 from flux.registry import find_stages
@@ -38,6 +40,7 @@ from flux.result_schema import result_schema
 from flux.sample import runnable_sample
 from flux.schemas import OUTCOME, ErrorCode
 from flux.stage import Run, kind_of
+from flux.stages.prometheus import Names
 from flux.think import ThinkTable
 from flux.thresholds.metrics import METRICS
 from flux.thresholds.table import ThresholdTable
@@ -291,17 +294,27 @@ def properties(schema: Any) -> Iterator[str]:
         yield from properties(value)
 
 
+def metric_words() -> set[str]:
+    """Names and labels of metrics, those of other tools and those that are left out included."""
+    found = {"other"}
+    for dialect in map(dialect_of, get_args(Names)):
+        found |= set(dialect.left_out) | {one.prometheus_name for one in dialect.families}
+        found |= {label_name(label) for one in dialect.families for label in one.labels}
+    return found
+
+
 def known_words() -> set[str]:
     words = set().union(*map(words_of, [*STAGES.values(), Settings, ThinkTable]))
     errors = {code.text for code in ErrorCode}
     written = {*properties(result_schema()), *OUTCOME.columns, *errors}
+    written |= metric_words()
     return {*words, *written, *STAGES, *COMMANDS, "use", "name", "inputs", *_OTHER_WORDS}
 
 
 @pytest.mark.parametrize("name", list(STAGES))
 def test_a_key_in_a_table_of_a_stages_page_is_a_key_of_it(name: str) -> None:
     known = words_of(STAGES[name]) | (words_of(ThinkTable) if name == "users" else set())
-    known |= {*OUTCOME.columns, *(code.text for code in ErrorCode)}
+    known |= {*OUTCOME.columns, *(code.text for code in ErrorCode), *metric_words()}
     page = PAGES[f"docs/stages/{name}.md"]
     found = {word for cell in _FIRST_CELL.findall(page) for word in _SPAN.findall(cell)}
     assert found - known == set()

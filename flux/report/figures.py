@@ -164,11 +164,13 @@ def _errors(series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
         ]
         caption = "Requests that failed, and arrivals that were given up, per second."
         times_s = series.middles_s
-        if not np.nansum([line.values for line in lines]):
+        values = np.array([line.values for line in lines])
+        chart: Chart | None = None
+        if np.nansum(values):
+            chart = over_time("errors", title, caption, axis, times_s, lines, unit="/s")
+        elif np.isfinite(values).any():  # else nobody knows
             caption = "No request failed, and no arrival was given up."
-            chart: Chart | None = Chart("errors", title, caption, "", [], {})
-            return chart if grid is None or not grid.errors.any() else _errors_of(grid, axis, chart)
-        chart = over_time("errors", title, caption, axis, times_s, lines, unit="/s")
+            chart = Chart("errors", title, caption, "", [], {})
         return chart if grid is None or not grid.errors.any() else _errors_of(grid, axis, chart)
     return _errors_of(grid, axis, None) if grid else None
 

@@ -4,6 +4,7 @@ Nothing is computed here but what somebody may ask for at any moment; rates and 
 intervals are the affair of `flux.screen.frames`.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -72,14 +73,13 @@ def _asked_spike(run: Run, now_ns: int) -> dict[str, Any] | None:
 
 
 def _spikes(stages: Mapping[str, Mapping[str, Any]], now_ns: int) -> dict[str, Any] | None:
-    """Those of the plan; None if it has none, or its phases have their own."""
-    starts_ns = list(_told(stages, "next_spike_ns"))
-    if not starts_ns:
+    """Those of the plan; None if it has none."""
+    factors = list(_told(stages, "spike_factor"))
+    if not factors:
         return None
-    factor = 1.0
-    for one in _told(stages, "spike_factor"):
-        factor *= one
-    return {"factor_now": factor, "next_in_ns": min(starts_ns) - now_ns}
+    starts_ns = [start_ns for start_ns in _told(stages, "next_spike_ns") if start_ns is not None]
+    next_in_ns = min(starts_ns) - now_ns if starts_ns else None
+    return {"factor_now": math.prod(factors), "next_in_ns": next_in_ns}
 
 
 def _targets(stages: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

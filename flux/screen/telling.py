@@ -68,7 +68,7 @@ def _level(standing: Standing, phases: Sequence[str]) -> Iterator[Told]:
     if changes:
         yield Told("level", ", ".join(changes), "warn")
     plan = [f"phase {title}" for title in phases]
-    if spikes:
+    if spikes and spikes["next_in_ns"] is not None:
         plan.append(f"next spike in {short(spikes['next_in_ns'])}")
     if plan:
         yield Told("plan", ", ".join(plan))

@@ -40,4 +40,5 @@ class Pacer:
                 if len(arrivals):
                     await outbox.send(arrivals)
                 if arithmetic.is_finished:
-                    return
+                    break
+        level = 0.0

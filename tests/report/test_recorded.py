@@ -60,7 +60,6 @@ def test_a_tool_that_counts_from_sending_has_no_response_times(name: str, tool: 
     assert not [head for head in heads if head.startswith("response")]
     titles = [chart.title for chart in charts(material.document, material.grid)]
     assert "Service time over time" in titles
-    assert "Service time, request by request" in titles
     assert not [title for title in titles if "Response" in title or "Lag" in title]
     assert "Sessions" not in [section.title for section in sections(material.document)]
 

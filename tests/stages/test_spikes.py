@@ -1,14 +1,20 @@
 """KA-07, KA-08, KA-B09, 3.2.3: bursts at random times."""
 
 import math
+from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
+from flux.phases import Phase
+from flux.schemas import DEMAND
+from flux.shaping import Spiking
 from flux.stage import random_stream
 from flux.stages.spikes import Spikes, SpikesProfile
 from flux.testing import plan_demand
 from flux.units import Duration, Rate
+from tests.stages.driving import context_of
 from tests.stages.levels import levels_at
 from tests.stages.loading import load, problems
 from tests.stages.statistic import exponential_distance
@@ -141,3 +147,34 @@ def test_the_next_spike_is_known_and_asking_changes_nothing() -> None:
     assert asked.factor_at(told[0] - 1) == 1
     starts_ns = silent._starts_before(1200 * 10**9)
     assert told == [int(starts_ns[starts_ns > time_ns][0]) for time_ns in times_ns]
+
+
+def test_a_spike_is_on_where_the_level_is_not_the_usual_one() -> None:
+    spikes = Spikes(
+        every=Duration.parse("5s"), ramp_up=Duration.parse("1s"), ramp_down=Duration.parse("2s")
+    )
+    asked, shaping = (SpikesProfile(spikes, random_stream(7, "spikes")) for _ in range(2))
+    times_ns = np.arange(0, 100 * SECOND, SECOND // 10) + 7
+    demand = DEMAND.rows((time_ns, time_ns + 1, 1.0, 1.0) for time_ns in times_ns.tolist())
+    is_raised = shaping.shape(demand)["level"] > 1
+    assert [asked.factor_at(time_ns) > 1 for time_ns in times_ns.tolist()] == is_raised.tolist()
+    assert 0 < is_raised.sum() < len(is_raised)
+
+
+async def test_a_spike_of_a_phase_is_on_in_that_phase() -> None:
+    jump = load("spikes", AT_ONCE + 'ramp_up = "1s"\nramp_down = "1s"')
+    never = load("spikes", 'every = "1h"\nmin_interval = "1h"')
+    phases = (Phase("calm", 0, 10 * SECOND), Phase("wild", 10 * SECOND, None, stages={"s": jump}))
+    context = attrs.evolve(context_of(load("constant", 'rate = "1/s"')), stage="s", phases=phases)
+    profile: Any = never.whole_profile(context)
+    assert [profile.factor_at(second * SECOND) > 1 for second in (0, 9, 11, 20)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert 10 * SECOND <= profile.next_spike_ns(0) <= profile.next_spike_ns(11 * SECOND)
+    wave = load("sine", 'amplitude = 0.5\nperiod = "5s"')
+    waves = (Phase("calm", 0, None, stages={"s": wave}),)
+    told: Any = wave.whole_profile(attrs.evolve(context, phases=waves))
+    assert not isinstance(told, Spiking)
