@@ -40,7 +40,7 @@ PRINTED = {
     "--out - | head -n 1\n": r"# standard input: UNJUDGED\n",
     "last - <": r"exit code 1: those are no rows\n",
     "sed -n 1,100p": r'\{\n  "name": "standard input",\n',
-    "results list": r"1\tvalid\t\d+\n",
+    "results list": r"1\tVALID\t\d+\n",
     "flux or gzip failed": "",
     "PIPESTATUS": r"flux 0\n",
 }
