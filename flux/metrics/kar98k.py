@@ -83,9 +83,8 @@ def _phase_index(reading: Reading) -> Iterator[Point]:
 
 
 def _transitions(reading: Reading) -> Iterator[Point]:
-    reached_ns = reading.page.known_until_ns if reading.has_ended else reading.now_ns
     for before, after in pairwise(reading.facts.phases):
-        if after.start_ns <= reached_ns:
+        if after.start_ns <= reading.reached_ns:
             yield Point(1, {"from": before.name, "to": after.name})
 
 

@@ -246,8 +246,8 @@ RUN_FAMILIES = (
         "flux.run.elapsed",
         "gauge",
         "s",
-        "Time since the run began.",
-        lambda reading: [Point(reading.now_ns / 1e9)],
+        "How far the run has come; once it is over, how long it was.",
+        lambda reading: [Point(reading.reached_ns / 1e9)],
     ),
     Family(
         "flux.run.known_until",

@@ -165,6 +165,11 @@ class Reading:
         """Whether the counts are those of the whole run."""
         return self.state == ENDED
 
+    @property
+    def reached_ns(self) -> int:
+        """How far the run has come, or how long it was."""
+        return self.page.known_until_ns if self.has_ended else self.now_ns
+
     def measured(self, step: int) -> Counted:
         """What is counted of a step over all phases that are not warm-up."""
         warmups = {phase.name for phase in self.facts.phases if phase.is_warmup}
