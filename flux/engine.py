@@ -12,12 +12,8 @@ everything already measured reach the sinks:
 """
 
 import inspect
-import os
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from logging import WARNING
 from typing import Any
 
 import attrs
@@ -27,7 +23,7 @@ from flux.conclusion import Conclusion
 from flux.config.problems import Violation, key_text
 from flux.control import Ending
 from flux.edges import Edge, Fanout
-from flux.errors import ExitCode, FluxError, StageFailed, UsageError
+from flux.errors import FluxError, StageFailed, UsageError
 from flux.generator import Generator
 from flux.generator_watch import GeneratorWatch
 from flux.parts import Parts
@@ -35,11 +31,9 @@ from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ROSTER, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
+from flux.stopping import stop_at_signals
 from flux.summary import Finding, Summary
 from flux.workers.keys import ONE, Processes
-
-GRACE_S = 3.0
-"""From the third signal to the end of the process, whatever it is doing."""
 
 Observer = Callable[[Summary], None]
 """Is told each summary as it comes: of an interval, and at last of the whole run."""
@@ -103,7 +97,7 @@ async def run_pipeline(
     observers = [conclusion.observe, *(watcher(run) for watcher in watchers)]
     async with trio.open_nursery() as watching:
         if handle_signals:
-            await watching.start(_stop_at_signals, run, watching.cancel_scope)
+            await watching.start(stop_at_signals, run, watching.cancel_scope)
         if wiring.summaries:  # worker processes have none: their parent marks the phases
             watching.start_soon(mark_phases, run, pipeline.phases)
         if run.clock.is_live:
@@ -388,36 +382,3 @@ async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResul
             result.summary = summary
         for observer in observers:
             observer(summary)
-
-
-def _exit_later() -> None:
-    """End the process even if a thread is stuck in the system, as in writing to a pipe."""
-    timer = threading.Timer(GRACE_S, os._exit, (ExitCode.INTERRUPTED,))
-    timer.daemon = True
-    timer.start()
-
-
-async def _stop_at_signals(
-    run: Run,
-    scope: trio.CancelScope,
-    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """First: stop and drain. Second: give up what is in flight. Third: cancel everything."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        task_status.started()
-        async for number in signals:
-            name = signal.Signals(number).name
-            if run.control.leave():
-                run.log.info("%s: not waiting any longer", name)
-            elif run.control.aborting.is_set():
-                run.mark("signal", f"{name} a third time: cancelling everything", level=WARNING)
-                _exit_later()
-                scope.cancel()
-            elif run.control.stopping.is_set():
-                run.mark("signal", f"{name} again: giving up what is in flight", level=WARNING)
-                run.control.abort()
-            else:
-                drain_s = run.drain_ns / 1e9
-                text = f"{name}: no more arrivals, draining for up to {drain_s:g} s"
-                run.mark("signal", text, level=WARNING)
-                run.control.stop()
