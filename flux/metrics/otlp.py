@@ -24,8 +24,8 @@ from flux.metrics.turns import Turns
 
 Temporality: TypeAlias = Literal["cumulative", "delta"]
 
-POINTS_AT_ONCE: Final = 20
-"""As many are encoded without a look at the time: some two hundred microseconds."""
+POINTS_AT_ONCE: Final = 10
+"""As many are encoded without a look at the time: some hundred microseconds."""
 
 SCALE: Final = 3
 """Of exponential histograms: eight buckets for each doubling, each 9 % wide."""

@@ -20,8 +20,8 @@ from flux.metrics.family import Family, Point, label_name
 from flux.metrics.meter import Meter
 from flux.metrics.turns import Turns
 
-LINES_AT_ONCE: Final = 40
-"""As many become text without a look at the time: some two hundred microseconds."""
+LINES_AT_ONCE: Final = 20
+"""As many become text without a look at the time: some hundred microseconds."""
 
 _EOF: Final = b"# EOF\n"
 

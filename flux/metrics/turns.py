@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-TURN_S: Final = 0.0003
+TURN_S: Final = 0.0002
 """After so long others have their turn."""
 
 

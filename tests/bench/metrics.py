@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -64,10 +64,12 @@ step = [{{ get = "/health" }}]
 use = "json"
 """
 
-_WATCHED = """
+_CSV = """
 [[stage]]
 use = "csv"
+"""
 
+_PROMETHEUS = """
 [[stage]]
 use = "prometheus"
 port = 0
@@ -82,11 +84,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=int, default=SECONDS)
+    parser.add_argument("--each", action="store_true", help="also with each of the three alone")
     options = parser.parse_args()
     for fact, value in describe_machine().items():
         print(f"{fact}: {value}")
     _print_pieces()
-    _print_runs(options.rounds, options.seconds)
+    ways = WAYS if options.each else {name: WAYS[name] for name in ("alone", "watched")}
+    _print_runs(ways, options.rounds, options.seconds)
 
 
 # The pieces.
@@ -185,18 +189,37 @@ def _rows(steps: int, second: int, random: np.random.Generator) -> Rows:
 # Whole runs.
 
 
-def _print_runs(rounds: int, seconds: int) -> None:
-    ways: dict[str, Callable[[str, int], dict[str, float]]] = {"alone": _alone, "watched": _watched}
+@attrs.frozen
+class Way:
+    """How a run is watched."""
+
+    view: bool = False
+    """On a terminal."""
+    csv: bool = False
+    prometheus: bool = False
+    """Scraped every second."""
+
+
+WAYS = {
+    "alone": Way(),
+    "view": Way(view=True),
+    "csv": Way(csv=True),
+    "prometheus": Way(prometheus=True),
+    "watched": Way(view=True, csv=True, prometheus=True),
+}
+
+
+def _print_runs(ways: Mapping[str, Way], rounds: int, seconds: int) -> None:
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     with open_target(choose_cores().target) as target:
         for _ in range(rounds):
             for name, way in ways.items():
-                found[name].append(way(target.url, seconds))
+                found[name].append(_measure_run(way, target.url, seconds))
     print(f"\n{RATE_PER_S:,}/s for {seconds} s, {rounds} rounds in turn: median (lowest…highest)")
-    print(f"{'':22}" + "".join(f"{name:>28}" for name in ways))
+    print(f"{'':22}" + "".join(f"{name:>26}" for name in ways))
     for figure in found["watched"][0]:
         cells = [_cell([one[figure] for one in runs if figure in one]) for runs in found.values()]
-        print(f"{figure:22}" + "".join(f"{cell:>28}" for cell in cells))
+        print(f"{figure:22}" + "".join(f"{cell:>26}" for cell in cells))
     more = [
         watched["lag p99, µs"] - alone["lag p99, µs"]
         for alone, watched in zip(found["alone"], found["watched"])
@@ -210,27 +233,23 @@ def _cell(values: Sequence[float]) -> str:
     return f"{statistics.median(values):,.1f} ({min(values):,.1f}…{max(values):,.1f})"
 
 
-def _alone(url: str, seconds: int) -> dict[str, float]:
+def _measure_run(way: Way, url: str, seconds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="flux-bench-") as name:
         folder = pathlib.Path(name)
-        process = _start(folder, url, seconds, "", subprocess.DEVNULL, "--quiet")
-        process.wait()
-        return _figures(folder)
-
-
-def _watched(url: str, seconds: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="flux-bench-") as name:
-        folder = pathlib.Path(name)
+        more = (_CSV if way.csv else "") + (_PROMETHEUS if way.prometheus else "")
         ours, theirs = pty.openpty()
         drawing = threading.Thread(target=_draw, args=(ours,))
         drawing.start()
-        process = _start(folder, url, seconds, _WATCHED, theirs)
+        terminal = theirs if way.view else subprocess.DEVNULL
+        process = _start(folder, url, seconds, more, terminal, *([] if way.view else ["--quiet"]))
         os.close(theirs)
-        scrapes_s = _scrape_each_second(folder, process)
+        scrapes_s = _scrape_each_second(folder, process) if way.prometheus else []
         process.wait()
         drawing.join()
         os.close(ours)
         figures = _figures(folder)
+    if not scrapes_s:
+        return figures
     return {
         **figures,
         "scrapes": len(scrapes_s),
