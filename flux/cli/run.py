@@ -7,7 +7,7 @@ import pathlib
 import resource
 import secrets
 import sys
-from collections.abc import Sequence
+from functools import partial
 
 import attrs
 import click
@@ -18,7 +18,7 @@ from flux.cli.options import FILE, all_overrides, pipeline_options
 from flux.clock import LiveClock
 from flux.console import format_summary
 from flux.demo import open_demo_targets
-from flux.engine import RunResult, Watcher, prepare_stages, run_pipeline
+from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
 from flux.errors import ExitCode, StorageFailed
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
@@ -30,8 +30,10 @@ from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
 from flux.run_folder import create_run_folder, hold_run_folder, write_session
 from flux.screen import Screen, open_screen
+from flux.screen.frames import FrameMaker
 from flux.session_document import session_document
 from flux.stage import Run, Shard
+from flux.summary import Summary
 from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
@@ -140,9 +142,8 @@ def run_loaded(
             log=log,
         )
         _raise_descriptor_limit()
-        watchers: Sequence[Watcher] = () if quiet else (screen.observer,)
         try:
-            result = trio.run(_run, pipeline, planned, watchers)
+            result = trio.run(_run, pipeline, planned, None if quiet else screen)
         except BaseException:
             log.warning("run %s ended before its first arrival", pipeline.name)
             raise
@@ -165,7 +166,7 @@ def run_loaded(
     return code, result
 
 
-async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> RunResult:
+async def _run(pipeline: Pipeline, run: Run, screen: Screen | None) -> RunResult:
     await resolve_contacts(pipeline)
     async with (
         open_demo_targets(pipeline, run.seed) as pipeline,
@@ -182,11 +183,26 @@ async def _run(pipeline: Pipeline, run: Run, watchers: Sequence[Watcher]) -> Run
             started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
         )
         desk = Desk(pipeline)
-        watchers = (*watchers, lambda run: DropWatch(run).look, desk.observer)
+        watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
         async with open_server(desk, run):
             return await run_pipeline(
                 pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
             )
+
+
+def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:
+    """Add intervals up, for those who look and for those who ask."""
+    frames = FrameMaker(run)
+    show = None if screen is None else screen.observer(frames)
+    desk.open(run, frames)
+
+    def observe(summary: Summary) -> None:
+        if not summary.is_final:
+            frames.add(summary)
+        if show is not None:
+            show(summary)
+
+    return observe
 
 
 def _write_junit(path: pathlib.Path, result: RunResult, run: Run, code: ExitCode) -> ExitCode:

@@ -4,17 +4,15 @@ Nothing is computed unless somebody asks, but for the sums of the intervals, and
 what is not known is null.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 from flux.graph import Pipeline
 from flux.live.protocol import BadRequest, Request
-from flux.screen.frames import Frame, FrameMaker
+from flux.screen.frames import FrameMaker
 from flux.screen.standing import standing_of
 from flux.stage import Run
-from flux.summary import Summary
 
 MOST_FACTOR = 1000.0
 """A larger one is a slip of the finger."""
@@ -27,18 +25,11 @@ class Desk:
         """Begin before the run does."""
         self._base_per_s = _base_per_s(pipeline)
         self._run: Run | None = None
-        self._frame: Frame = {}
+        self._frames: FrameMaker | None = None
 
-    def observer(self, run: Run) -> Callable[[Summary], None]:
-        """Get to know the run, and listen to its intervals."""
-        self._run = run
-        frames = FrameMaker(run)
-
-        def observe(summary: Summary) -> None:
-            if not summary.is_final:
-                self._frame = frames.frame(summary)
-
-        return observe
+    def open(self, run: Run, frames: FrameMaker) -> None:
+        """The run is wired: from now on there is something to ask for."""
+        self._run, self._frames = run, frames
 
     def handle(self, request: Request) -> dict[str, Any]:
         """Do what is asked, and return the status after it.
@@ -107,7 +98,7 @@ class Desk:
 
     def status(self, run: Run) -> dict[str, Any]:
         """How the run is right now, as plain data; see docs/live.md."""
-        frame = self._frame
+        frame = {} if self._frames is None else self._frames.frame()
         return {
             **standing_of(run),
             "planned": run.planned(),

@@ -54,7 +54,7 @@ class _Sums:
 
 
 class FrameMaker:
-    """Adds up the intervals of a run, and makes a frame of where it is."""
+    """Adds up the intervals of a run, and makes a frame of where it is when somebody asks."""
 
     def __init__(self, run: Run) -> None:
         """Begin with nothing known; the run's clock, control and marks are looked at each time."""
@@ -63,11 +63,13 @@ class FrameMaker:
         self._total = _Sums("total")
         self._errors: dict[str, int] = {}
         self._sessions = dict.fromkeys(("due", "started", "dropped", "cancelled"), 0)
+        self._last: Summary | None = None
 
-    def frame(self, summary: Summary) -> Frame:
-        """What there is to see after this interval, which follows the one before."""
-        self._add(summary)
-        run = self._run
+    def frame(self) -> Frame:
+        """What there is to see after the last interval; empty before the first."""
+        run, summary = self._run, self._last
+        if summary is None:
+            return {}
         counts = {name: int(summary.series.rows[name].sum()) for name in self._sessions}
         return {
             **standing_of(run),
@@ -84,10 +86,12 @@ class FrameMaker:
             "total": self._total.row(),
             "errors": self._errors,
             "phases": [phase.title for phase in summary.phases],
-            "marks": _last(run.marks),
+            "marks": _newest(run.marks),
         }
 
-    def _add(self, summary: Summary) -> None:
+    def add(self, summary: Summary) -> None:
+        """Count an interval in, which follows the one before."""
+        self._last = summary
         if not self._steps:
             self._steps = [_Sums(step.name) for step in summary.steps]
         for sums, step in zip(self._steps, summary.steps):
@@ -99,7 +103,7 @@ class FrameMaker:
             self._sessions[name] += int(summary.series.rows[name].sum())
 
 
-def _last(marks: Sequence[Mark]) -> list[Frame]:
+def _newest(marks: Sequence[Mark]) -> list[Frame]:
     return [{"time_ns": mark.time_ns, "text": mark.text} for mark in marks[-MOST_MARKS:]]
 
 

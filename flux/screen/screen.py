@@ -17,7 +17,6 @@ import click
 
 from flux.console import format_progress
 from flux.screen.frames import FrameMaker
-from flux.stage import Run
 from flux.summary import Summary
 
 READY_S = 5.0
@@ -36,8 +35,8 @@ class Screen(Protocol):
     def flush(self) -> None:
         """Nothing is kept back; here because log handlers ask for it."""
 
-    def observer(self, run: Run) -> Callable[[Summary], None]:
-        """What shows the run interval by interval."""
+    def observer(self, frames: FrameMaker) -> Callable[[Summary], None]:
+        """What shows a run interval by interval; each is in the frames by then."""
 
     def settle(self) -> None:
         """The run is over: from now on there is only text."""
@@ -102,7 +101,7 @@ class Lines:
     def flush(self) -> None:
         """Nothing is kept back."""
 
-    def observer(self, run: Run) -> Callable[[Summary], None]:
+    def observer(self, frames: FrameMaker) -> Callable[[Summary], None]:
         """A line for each interval."""
         return self.show_line
 
@@ -124,7 +123,7 @@ class Silence:
     def flush(self) -> None:
         """There is nothing to keep back."""
 
-    def observer(self, run: Run) -> Callable[[Summary], None]:
+    def observer(self, frames: FrameMaker) -> Callable[[Summary], None]:
         """One who looks away."""
         return lambda _: None
 
@@ -154,24 +153,28 @@ class Window:
     def flush(self) -> None:
         """Nothing is kept back."""
 
-    def observer(self, run: Run) -> Callable[[Summary], None]:
+    def observer(self, frames: FrameMaker) -> Callable[[Summary], None]:
         """A new picture for each interval, unless the viewer is behind already."""
-        frames = FrameMaker(run)
 
         def show(summary: Summary) -> None:
             if summary.is_final:
                 return
-            frame = frames.frame(summary)
-            if not self._unsent and not self._send(frame):
+            is_open = self._push()
+            if not self._unsent and not (is_open and self._send(frames.frame())):
                 self._lines.show_line(summary)
 
         return show
 
     def _send(self, message: Mapping[str, object]) -> bool:
         """Pass a message on, now or with the next one; False if there is no viewer any more."""
-        if not self._is_open:
-            return False
         self._unsent += json.dumps(message).encode() + b"\n"
+        return self._push()
+
+    def _push(self) -> bool:
+        """Pass on what the pipe takes now; False if there is no viewer any more."""
+        if not self._is_open:
+            self._unsent.clear()
+            return False
         try:
             while self._unsent:
                 del self._unsent[: os.write(self._pipe, self._unsent)]

@@ -45,8 +45,8 @@ def frame_of(run: Run | None = None) -> Frame:
     *intervals, _ = collect_all([as_rows(rows)])
     maker = FrameMaker(run or run_for())
     for interval in intervals:
-        frame = maker.frame(interval)
-    return frame
+        maker.add(interval)
+    return maker.frame()
 
 
 def drawn(
