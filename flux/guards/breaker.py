@@ -1,11 +1,11 @@
 """The keys of `[breaker]`: when the load is to be taken off a target, and how it comes back."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, TypeAlias
 
 import attrs
 
+from flux.config.http_url import HttpUrl
 from flux.config.problems import Violation
 from flux.config.rules import Within, above, at_least
 from flux.units import Duration
@@ -15,29 +15,6 @@ Action: TypeAlias = Literal["pause", "stop"]
 
 LIMITS = ("error_share", "p95", "silence")
 """Keys of which there must be at least one."""
-
-
-@attrs.frozen
-class WebhookUrl:
-    """Where to POST: an http or https URL."""
-
-    type_text: ClassVar[str] = 'a URL, as in "http://127.0.0.1:9000/flux"'
-
-    text: str
-    host: str
-    """Name or address; IPv6 without brackets."""
-
-    @classmethod
-    def from_toml(cls, value: object) -> Self:
-        """Read it."""
-        try:
-            parts = urlsplit(value if isinstance(value, str) else "")
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host = None
-        if not isinstance(value, str) or parts.scheme not in ("http", "https") or not host:
-            raise Violation(f"must be {cls.type_text}")
-        return cls(value, host)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +46,7 @@ class Breaker:
     """How long that share is all there is, and longer while no request of it has ended."""
     trips: Annotated[int, at_least(1)] = 3
     """How many pauses there may be; when it would trip once more, the run is stopped."""
-    webhook: WebhookUrl | None = None
+    webhook: HttpUrl | None = None
     """Where to POST a JSON object whenever the breaker trips, tries, closes or stops the run."""
 
     def check(self) -> Iterator[Violation]:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from flux.guards.breaker import WebhookUrl
+from flux.config.http_url import HttpUrl
 from flux.guards.manners import Manners
 
 POST_WITHIN_S = 5.0
@@ -42,7 +42,7 @@ class Webhook:
 
 @asynccontextmanager
 async def open_webhook(
-    url: WebhookUrl, manners: Manners, log: logging.Logger
+    url: HttpUrl, manners: Manners, log: logging.Logger
 ) -> AsyncIterator[Webhook]:
     """Post messages in the background; at the end of the block, those that still wait."""
     outbox, inbox = trio.open_memory_channel[Mapping[str, Any]](QUEUED)
@@ -57,7 +57,7 @@ async def open_webhook(
 
 async def _post_all(
     inbox: trio.MemoryReceiveChannel[Mapping[str, Any]],
-    url: WebhookUrl,
+    url: HttpUrl,
     manners: Manners,
     log: logging.Logger,
 ) -> None:
@@ -76,7 +76,7 @@ async def _post_all(
                 log.warning("webhook: %s was not told: %s", url.host, why)
 
 
-async def _post(client: Any, url: WebhookUrl, manners: Manners, message: Mapping[str, Any]) -> str:
+async def _post(client: Any, url: HttpUrl, manners: Manners, message: Mapping[str, Any]) -> str:
     """Post one message; return why that failed, if it did."""
     import httpx
 

@@ -3,12 +3,12 @@
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 import attrs
 import trio
 
 from flux.clients.target import Tls
+from flux.config.http_url import HttpUrl
 from flux.config.problems import Violation
 from flux.config.rules import AtLeast, above, at_least
 from flux.errors import MissingExtra
@@ -25,35 +25,22 @@ PATH = "/v1/metrics"
 
 
 @attrs.frozen
-class Endpoint:
-    """Where a collector listens: an http or https URL."""
+class Endpoint(HttpUrl):
+    """Where a collector listens; the text has the path that metrics go to."""
 
     type_text: ClassVar[str] = 'a URL, as in "http://127.0.0.1:4318"'
-
-    text: str
-    """With the path that metrics go to."""
-    host: str
-    """Name or address; IPv6 without brackets."""
-    place: str
-    """Host and port, for people."""
 
     @classmethod
     def from_toml(cls, value: object) -> Self:
         """Read it."""
-        try:
-            parts = urlsplit(value if isinstance(value, str) else "")
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            host = None
-        if not isinstance(value, str) or parts.scheme not in ("http", "https") or not host:
-            raise Violation(f"must be {cls.type_text}")
+        parts = cls._split(value)
         if parts.username or parts.password:
             hint = 'write headers = { authorization = "${OTLP_AUTHORIZATION}" }'
             raise Violation("must have no user and password", hint=hint)
         if parts.query or parts.fragment:
             raise Violation("must have no query and no fragment")
-        base = value.rstrip("/").removesuffix(PATH)
-        return cls(base + PATH, host, parts.netloc)
+        base = parts.geturl().rstrip("/").removesuffix(PATH)
+        return cls(base + PATH, parts.hostname or "", parts.netloc)
 
 
 @attrs.frozen(kw_only=True)

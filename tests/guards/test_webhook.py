@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trio
 
+from flux.config.http_url import HttpUrl
 from flux.engine import RunResult, run_pipeline
 from flux.guards import webhook as module
-from flux.guards.breaker import WebhookUrl
 from flux.guards.manners import Manners
 from flux.guards.webhook import QUEUED, open_webhook
 from tests.clients.wire.rig import OK, Peer, answer_all, serve
@@ -64,7 +64,7 @@ class Listed(logging.Handler):
 async def post(url: str, *messages: dict[str, Any], manners: Manners | None = None) -> list[str]:
     """Have messages posted; return what the log says."""
     listed = Listed()
-    opening = open_webhook(WebhookUrl.from_toml(url), manners or Manners(), listed.log)
+    opening = open_webhook(HttpUrl.from_toml(url), manners or Manners(), listed.log)
     async with opening as webhook:
         for message in messages:
             webhook.send_nowait(message)
