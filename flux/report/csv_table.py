@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 from flux.phases import titled
-from flux.report.fields import Fields, number, table, tables, text
+from flux.report.fields import Fields, main_latency, number, table, tables, text
 from flux.report.load import Material
 from flux.report.sections import measured_s
 from flux.thresholds.judge import samples_needed
@@ -53,6 +53,7 @@ def csv_report(material: Material) -> str:
 
 
 def _rows(document: Fields) -> Iterator[Mapping[str, str]]:
+    main = main_latency(document)
     end_ns, measured = number(table(document, "run"), "duration_ns"), measured_s(document)
     named = {"requests": "Total", "successes": "Success", "failures": "Failure"}
     whole = {**document, **{name: document.get(key) for name, key in named.items()}}
@@ -70,7 +71,7 @@ def _rows(document: Fields) -> Iterator[Mapping[str, str]]:
     for one in tables(document, "series"):
         start_ns, until_ns = number(one, "start_ns"), number(one, "end_ns")
         row = _row("interval", "", one, start_ns, until_ns, _length_s(start_ns, until_ns))
-        yield {**row, **dict(_of_interval(one))}
+        yield {**row, **dict(_of_interval(one, main))}
 
 
 def _row(
@@ -106,10 +107,10 @@ def _latencies(latencies: Fields) -> Iterator[tuple[str, str]]:
         yield f"{name}_max_ms", _scaled(number(latency, "max"), 1e6)
 
 
-def _of_interval(row: Fields) -> Iterator[tuple[str, str]]:
-    """What an interval knows of its response times, however few there were."""
+def _of_interval(row: Fields, latency: str) -> Iterator[tuple[str, str]]:
+    """What an interval knows of its response or service times, however few there were."""
     for name in ("p50", "p95", "p99", "max"):
-        yield f"response_{name}_ms", _scaled(number(row, f"{name}_ns"), 1e6)
+        yield f"{latency}_{name}_ms", _scaled(number(row, f"{name}_ns"), 1e6)
 
 
 def _length_s(start_ns: float | None, end_ns: float | None) -> float:

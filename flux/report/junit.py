@@ -1,6 +1,6 @@
 """A report as JUnit XML: what `flux run --junit` writes, made from result.json."""
 
-from flux.errors import ExitCode
+from flux.errors import ExitCode, UsageError
 from flux.junit import junit_text
 from flux.report.load import Material
 from flux.report.verdict import conclude
@@ -20,8 +20,14 @@ def junit_report(material: Material) -> str:
     A run that did not come to its end is an error.
 
     Raises:
+        UsageError: nobody has judged this run.
         FluxError: the result lacks what it takes.
     """
+    if material.is_recorded:
+        raise UsageError(
+            f"{material.file} has no verdicts that could be test cases",
+            hint="junit is for flux's own runs, with their result.json; compare --fail-if takes all",
+        )
     conclusion = conclude(material.document)
     summary, run = read_back(material.document)
     code, ending = _CODES[conclusion.word], run.control.ending

@@ -1,5 +1,6 @@
 """A report of what another tool has recorded: what the file tells, and who says so."""
 
+import csv
 import json
 import pathlib
 import shutil
@@ -7,9 +8,11 @@ import shutil
 import pytest
 
 from flux.cli import invoke
-from flux.errors import ExitCode
+from flux.errors import ExitCode, UsageError
 from flux.formats.input import open_input
+from flux.report.csv_table import csv_report
 from flux.report.figures import charts
+from flux.report.junit import junit_report
 from flux.report.load import Material, load_material
 from flux.report.sections import sections
 from flux.report.texts import markdown_report
@@ -104,3 +107,14 @@ def test_a_report_never_takes_the_place_of_what_it_was_made_from(
     if form == "json":
         assert json.loads(made.read_text())["verdict"] == "UNJUDGED"
     assert "kept its plan" in made.read_text()
+
+
+def test_a_table_tells_the_times_of_its_intervals_by_what_they_are() -> None:
+    rows = list(csv.DictReader(csv_report(load("other_vegeta.json")).splitlines()))
+    first = next(row for row in rows if row["part"] == "interval")
+    assert (first["response_p50_ms"], first["service_p50_ms"]) == ("", "1.5")
+
+
+def test_there_are_no_test_cases_of_a_run_that_nobody_has_judged() -> None:
+    with pytest.raises(UsageError, match="has no verdicts"):
+        junit_report(load("other_vegeta.json"))
