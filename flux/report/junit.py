@@ -26,7 +26,7 @@ def junit_report(material: Material) -> str:
     if material.is_recorded:
         raise UsageError(
             f"{material.file} has no verdicts that could be test cases",
-            hint="junit is for flux's own runs, with their result.json; compare --fail-if takes all",
+            hint="junit is for runs of flux with a result.json; compare --fail-if takes any",
         )
     conclusion = conclude(material.document)
     summary, run = read_back(material.document)
