@@ -54,7 +54,7 @@ def format_summary(
         *_latency_table(shown),
         *_footnote(shown),
         "",
-        *_target_table(targets, summary.duration_s),
+        *_target_table(targets, summary.measured_s),
         *_phase_table(summary.phases),
         *_facts(summary),
         *(_field("ended by", run.control.ending.text) if run.control.ending else ()),
@@ -230,6 +230,7 @@ def _facts(summary: Summary) -> Iterator[str]:
 def _plan(summary: Summary) -> str:
     """What was planned against what came of it; nothing where nothing was planned ahead."""
     planned, duration_s = summary.sessions.planned, summary.duration_s
+    planned = planned and planned - summary.sessions.cancelled  # those were not due yet
     if not planned or duration_s <= 0:
         return ""
     started = summary.sessions.started - summary.sessions.repeated

@@ -117,7 +117,22 @@ class Shaper:
             context.report_status("next_spike_ns", lambda: profile.next_spike_ns(now_ns()))
             context.report_status("spike_factor", lambda: profile.factor_at(now_ns()))
         async for demand in inbox:
-            await outbox.send(profile.shape(demand))
+            shaped = profile.shape(demand)
+            check_levels(context.stage, shaped)
+            await outbox.send(shaped)
+
+
+def check_levels(stage: str, demand: Rows) -> None:
+    """Raise FluxError if a level is no number, infinite or negative."""
+    for level, time_ns in (("level", "start_ns"), ("end_level", "end_ns")):
+        is_right = (demand[level] >= 0) & np.isfinite(demand[level])
+        if not is_right.all():
+            wrong = int(np.flatnonzero(~is_right)[0])
+            raise FluxError(
+                f"stage {stage!r} made the level {demand[level][wrong]:g} at "
+                f"{demand[time_ns][wrong] / 1e9:g} s",
+                hint="a shaper's factor must be a finite number, and at least 0",
+            )
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from logging import WARNING
 
 import trio
 
+from flux.control import Ending
 from flux.errors import ExitCode
 from flux.stage import Run
 
@@ -44,4 +45,5 @@ async def stop_at_signals(
                 drain_s = run.drain_ns / 1e9
                 text = f"{name}: no more arrivals, draining for up to {drain_s:g} s"
                 run.mark("signal", text, level=WARNING)
-                run.control.stop()
+                at_s = max(0, run.clock.now_ns()) / 1e9
+                run.control.stop(Ending(f"{name} at {at_s:.1f} s", ExitCode.OK))

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from flux.formats.read import read
+
 PIPELINE = """
 name = "small"
 duration = "{duration}"
@@ -161,6 +163,12 @@ def test_one_interrupt_drains(start: Start, tmp_path: pathlib.Path) -> None:
     assert result["sessions"]["aborted"] == 0
     assert result["sessions"]["started"] == result["sessions"]["succeeded"] > 40
     assert len(rows_of(folder)) == result["sessions"]["planned"]
+    assert result["run"]["ended_by"]["text"].startswith("SIGINT at ")
+    assert "ended by  SIGINT at " in err
+    # Arrivals that were not due yet have rows that end before they were due.
+    assert result["sessions"]["cancelled"] > 0
+    recording = read(folder / "requests.csv")
+    assert recording.total.requests == result["Total"]
 
 
 def test_a_second_interrupt_gives_up_and_still_reports(

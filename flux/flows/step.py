@@ -3,7 +3,7 @@
 import math
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 import attrs
@@ -280,3 +280,15 @@ def _without_placeholders(text: str) -> str:
         return "".join(part for part in parse(text) if isinstance(part, str))
     except Violation:
         return ""
+
+
+def distinct_titles(steps: Sequence["Step"]) -> tuple[str, ...]:
+    """The steps' titles; what several have in common gets a number from the second on."""
+    titles: list[str] = []
+    for step in steps:
+        title, number = step.title, 1
+        while title in titles:
+            number += 1
+            title = f"{step.title} #{number}"
+        titles.append(title)
+    return tuple(titles)

@@ -20,7 +20,7 @@ from flux.flows.compile import compile_flow
 from flux.flows.draws import Seqs
 from flux.flows.options import FlowOptions
 from flux.flows.script_file import ScriptFile
-from flux.flows.step import Step, at
+from flux.flows.step import Step, at, distinct_titles
 from flux.flows.values import Values
 from flux.weights import FLOW_SLOT, Weights
 
@@ -50,7 +50,7 @@ class WeightedFlow:
     @property
     def step_names(self) -> tuple[str, ...]:
         """What reports call its steps."""
-        return tuple(f"{self.name}.{step.title}" for step in self.steps)
+        return tuple(f"{self.name}.{title}" for title in distinct_titles(self.steps))
 
     def options(self, shared: FlowOptions) -> FlowOptions:
         """What its steps have in common, given what all flows have."""

@@ -41,13 +41,13 @@ def own_rows(reading: Reading, blocks: Iterator[Block]) -> Iterator[Rows]:
         for name in OUTCOME.columns:
             if name not in _TEXTS:
                 rows[name] = block.integers(renamed.get(name, name))
-        _check_times(block, rows)
         rows["step"] = steps.numbers(block, "step")
         if "target" in block.names:
             rows["target"] = targets.numbers(block, "target")
         rows["error"] = _known(block, "error", block.codes("error", errors), errors)
         codes = block.codes("flags", flags)
         rows["flags"] = _flags(block, codes, flags)
+        _check_times(block, rows)
         if reading.start_ns is None:
             _find_start(reading, block, rows)
         if "url" in block.names:
@@ -71,7 +71,10 @@ class _Names:
 
 
 def _check_times(block: Block, rows: Rows) -> None:
-    is_wrong = (rows["end_ns"] < rows["start_ns"]) | (rows["end_ns"] < rows["due_ns"])
+    # What was cancelled never came to when it was due.
+    has_begun = (rows["flags"] & int(NOT_STARTED)) == 0
+    ends_ns = rows["end_ns"]
+    is_wrong = (ends_ns < rows["start_ns"]) | (has_begun & (ends_ns < rows["due_ns"]))
     if is_wrong.any():
         row = int(np.flatnonzero(is_wrong)[0])
         raise block.broken(row, f"must end after it began, has end_ns {rows['end_ns'][row]}")

@@ -25,8 +25,8 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
         yield "failed", f"{failures:,} ({100 * failures / total:.3g} %)" if total else "-"
     yield "rate", f"{format_count(total / measured_s(document))}/s" if measured_s(document) else "-"
     sessions = table(document, "sessions")
-    planned = count(sessions, "planned")
-    if planned:
+    planned = count(sessions, "planned") - count(sessions, "cancelled")  # those were not due yet
+    if planned > 0:
         started = count(sessions, "started") - count(sessions, "repeated")
         share = f"{100 * started / planned:.4g} %" if started < planned else "all"
         yield "sessions begun", f"{started:,} of {planned:,}: {share}"

@@ -31,7 +31,7 @@ from flux.flows.check import check_flow
 from flux.flows.compile import compile_flow
 from flux.flows.options import FlowOptions, Success
 from flux.flows.script_file import ScriptFile
-from flux.flows.step import OnFailure, Step
+from flux.flows.step import OnFailure, Step, distinct_titles
 from flux.flows.weighted import WeightedFlow, check_flows, compile_flows
 from flux.guards.hosts import Contact
 from flux.guards.manners import Manners
@@ -182,7 +182,7 @@ expect = { status = 200 }
         """Names of the steps; of several flows, each with the name of its flow."""
         if self.flow:
             return tuple(name for flow in self.flow for name in flow.step_names)
-        return tuple(step.title for step in self.steps)
+        return distinct_titles(self.steps)
 
     @property
     def step_tags(self) -> tuple[Mapping[str, str], ...]:

@@ -8,7 +8,8 @@ from typing import ClassVar, Final, Literal
 import attrs
 import trio
 
-from flux.errors import StorageFailed
+from flux.control import Ending
+from flux.errors import ExitCode, StorageFailed
 from flux.interval_lines import HEADER, interval_line
 from flux.row_writer import ignore_all, write_rows
 from flux.rows import Basis, csv_format, ndjson_format
@@ -50,7 +51,8 @@ class Stdout:
             await self._write_all(context, inbox)
         except ConnectionError:
             context.run.log.info("nobody reads standard output any more: stopping the run")
-            context.run.control.stop()
+            ending = Ending("a closed standard output: nobody reads it any more", ExitCode.OK)
+            context.run.control.stop(ending)
             await ignore_all(inbox)
 
     async def _write_all(self, context: Context, inbox: Inbox) -> None:
