@@ -14,6 +14,7 @@ everything already measured reach the sinks:
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from logging import ERROR
 from typing import Any
 
 import attrs
@@ -23,9 +24,10 @@ from flux.conclusion import Conclusion
 from flux.config.problems import Violation, key_text
 from flux.control import Ending
 from flux.edges import Edge, Fanout
-from flux.errors import FluxError, StageFailed, UsageError
+from flux.errors import ExitCode, FluxError, StageFailed, UsageError
 from flux.generator import Generator
 from flux.generator_watch import GeneratorWatch
+from flux.log import LOG_FILE
 from flux.parts import Parts
 from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
@@ -108,6 +110,8 @@ async def run_pipeline(
             for inbox in wiring.summaries:
                 stages.start_soon(_observe, inbox, observers, result)
         watching.cancel_scope.cancel()
+    if result.summary is not None:  # with what happened after it was made, too
+        result.summary = attrs.evolve(result.summary, marks=tuple(run.marks))
     result.generator = wiring.watch.result()
     result.was_stopped = run.control.stopping.is_set()
     result.was_aborted = run.control.aborting.is_set()
@@ -137,6 +141,8 @@ async def prepare_stages(pipeline: Pipeline) -> dict[str, Any]:
             except Violation as error:
                 key = key_text((*node.path, *([error.key] if error.key else [])))
                 raise FluxError(f"{key} {error.rule}", hint=error.hint) from error
+            except Exception as error:  # a plug-in may raise anything: name it
+                raise _failure(node, error) from error
     return prepared
 
 
@@ -361,8 +367,14 @@ def _coroutine(
 def _note_failure(node: Node, group: BaseException, run: Run, result: RunResult) -> None:
     failure = _failure(node, group)
     result.failures.append(failure)
-    run.log.error("%s", failure.message)
-    run.control.stop()
+    text = failure.message
+    if not isinstance(failure, StageFailed):
+        text = f"stage {node.name!r} failed: {text}"
+    elif run.folder is not None:
+        failure.hint = f"the traceback is in {run.folder / LOG_FILE}"
+    run.mark("failure", text, level=ERROR, traceback=failure.details)
+    at_s = max(0, run.clock.now_ns()) / 1e9
+    run.control.stop(Ending(f"stage {node.name!r}, which failed at {at_s:.1f} s", ExitCode.FAILURE))
 
 
 def _failure(node: Node, error: BaseException) -> FluxError:
@@ -371,7 +383,8 @@ def _failure(node: Node, error: BaseException) -> FluxError:
         error = error.exceptions[0]
     if isinstance(error, FluxError):
         return error
-    failure = StageFailed(node.name, node.use, node.package, error)
+    module = type(node.stage).__module__
+    failure = StageFailed(node.name, node.use, node.package, error, module=module)
     failure.__cause__ = error
     return failure
 

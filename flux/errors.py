@@ -12,6 +12,8 @@ A failed request is never an exception: it is an OUTCOME row with an error code.
 """
 
 import enum
+import os
+import traceback
 
 
 class ExitCode(enum.IntEnum):
@@ -40,10 +42,12 @@ class FluxError(Exception):
 
     exit_code = ExitCode.FAILURE
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, details: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = details
+        """What only a log is to have, such as a traceback."""
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -76,9 +80,31 @@ class MissingExtra(FluxError):
 
 
 class StageFailed(FluxError):
-    """A stage raised: the run ends, with the stage named."""
+    """A stage raised what nobody expected: the stage is named, and the place."""
 
-    def __init__(self, stage: str, use: str, package: str, cause: BaseException) -> None:
+    def __init__(
+        self, stage: str, use: str, package: str, cause: BaseException, *, module: str = ""
+    ) -> None:
+        place = _place(cause, module)
         super().__init__(
-            f"stage {stage!r} ({use}, from {package}) failed: {type(cause).__name__}: {cause}"
+            f"stage {stage!r} ({use}, from {package}) failed: "
+            f"{type(cause).__name__}: {cause}{f', at {place}' if place else ''}",
+            details="".join(traceback.format_exception(cause)),
         )
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether this is a Ctrl-C, which may come out of nurseries in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
+
+
+def _place(error: BaseException, module: str) -> str:
+    """File and line where it was raised; where that was called from this module, if it was."""
+    frames = [
+        (frame.f_code.co_filename, line, frame.f_globals.get("__name__"))
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [frame for frame in frames if frame[2] == module] or frames
+    return f"{os.path.relpath(own[-1][0])}:{own[-1][1]}" if own else ""

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from flux.config.locate import Path
 from flux.config.problems import Problem
 from flux.graph import Node, Pipeline
+from flux.log import LOG_FILE
 from flux.phases import length_of
+from flux.result_file import RESULT_FILE
+from flux.run_folder import SESSION_FILE
 from flux.schemas import DEMAND, USERS
 
 
@@ -27,9 +30,10 @@ def check_graph(pipeline: Pipeline) -> Iterator[Problem]:
 
 def _shared_files(pipeline: Pipeline) -> Iterator[Problem]:
     """Sinks that would write over each other."""
-    writers = dict.fromkeys(("session.toml", "flux.log"), "flux itself")
+    own = [SESSION_FILE, LOG_FILE, *(RESULT_FILE for node in pipeline.nodes if _is_own(node))]
+    writers = dict.fromkeys(own, "flux itself")
     for node in pipeline.nodes:
-        path = getattr(node.stage, "path", None)
+        path = getattr(node.stage, "path", None) if node.path else None
         if node.kind == "sink" and isinstance(path, str) and not path.startswith("/dev/"):
             other = writers.setdefault(os.path.normpath(path), f"stage {node.name!r}")
             if other != f"stage {node.name!r}":
@@ -39,6 +43,11 @@ def _shared_files(pipeline: Pipeline) -> Iterator[Problem]:
                     f"would write {path!r}, which {other} writes",
                     "give one of them a path of its own",
                 )
+
+
+def _is_own(node: Node) -> bool:
+    """Whether this is the stage that was put in to write the run's result."""
+    return node.use == "json" and not node.path
 
 
 def _is_written(pipeline: Pipeline, path: Path) -> bool:

@@ -21,7 +21,7 @@ import trio
 from flux.rows import LineFormat
 from flux.schemas import OUTCOME
 from flux.stage import Context, Inbox
-from flux.storage import storing
+from flux.storage import place_in, storing
 
 ROWS_AT_ONCE = 512
 """As many become text between two checkpoints."""
@@ -72,7 +72,7 @@ async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: 
     if context.run.folder is None:
         await ignore_all(inbox)
         return
-    async with open_line_file(context.run.folder / path) as write:
+    async with open_line_file(place_in(context.run.folder, path)) as write:
         await write_rows(inbox, row_format, write)
 
 
@@ -112,7 +112,6 @@ async def _open_file(file: pathlib.Path) -> AsyncIterator[int]:
 
 
 def _open(file: pathlib.Path) -> int:
-    file.parent.mkdir(parents=True, exist_ok=True)
     # Non-blocking, for to open a named pipe that nobody reads would wait for ever.
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(file, flags, 0o644)

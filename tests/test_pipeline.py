@@ -18,6 +18,10 @@ def edges(pipeline: Pipeline) -> set[str]:
     return {f"{one}>{node.name}" for node in pipeline.nodes for one in node.inputs}
 
 
+ENDS = ("null>collect", "collect>json")
+"""What is put in below an executor where nobody wrote it."""
+
+
 def stages(*uses: str) -> str:
     tables = {
         "exponential": 'rate = "20/s"\n',
@@ -46,13 +50,13 @@ def stages(*uses: str) -> str:
                 "null>csv",
             },
         ),
-        (["exponential", "null"], {"exponential>pacer", "pacer>null", "null>collect"}),
-        (["users", "null"], {"users>roster", "roster>null", "null>collect"}),
+        (["exponential", "null"], {"exponential>pacer", "pacer>null", *ENDS}),
+        (["users", "null"], {"users>roster", "roster>null", *ENDS}),
         (
             ["exponential", "ramp", "visitors", "null"],
             {
                 *("exponential>ramp", "ramp>pacer", "pacer>visitors"),
-                *("visitors>null", "null>collect"),
+                *("visitors>null", *ENDS),
             },
         ),
         (
@@ -61,7 +65,7 @@ def stages(*uses: str) -> str:
         ),
         (
             ["exponential", "pacer", "null", "collect"],
-            {"exponential>pacer", "pacer>null", "null>collect"},
+            {"exponential>pacer", "pacer>null", *ENDS},
         ),
     ],
 )
@@ -81,6 +85,7 @@ def test_two_chains_meet_in_one_collector(tmp_path: pathlib.Path) -> None:
         "pacer-null-2>null-2",
         "null>collect",
         "null-2>collect",
+        "collect>json",
     }
 
 
@@ -98,7 +103,7 @@ use = "null"
 inputs = ["noise"]
 """
     found = edges(pipeline_of(text, tmp_path))
-    assert found == {"base>noise", "noise>pacer", "pacer>null", "null>collect"}
+    assert found == {"base>noise", "noise>pacer", "pacer>null", *ENDS}
 
 
 def test_the_name_of_the_run_is_that_of_the_file_unless_given(tmp_path: pathlib.Path) -> None:
@@ -196,11 +201,23 @@ def test_a_missing_variable_is_one_problem(tmp_path: pathlib.Path) -> None:
     assert "needs the environment variable NOPE" in str(got.value)
 
 
-@pytest.mark.parametrize("name", ["session.toml", "./flux.log"])
+@pytest.mark.parametrize("name", ["session.toml", "./flux.log", "result.json"])
 def test_a_sink_may_not_write_the_files_of_flux(name: str, tmp_path: pathlib.Path) -> None:
     text = stages("exponential", "null", "csv") + f'path = "{name}"\n'
     with pytest.raises(InvalidPipeline, match=r"would write .*, which flux itself writes"):
         pipeline_of(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("./result.json", ["./result.json"]), ("sum.json", ["sum.json", "result.json"])],
+)
+def test_the_result_is_written_once_in_its_place_whatever_else_is_asked_for(
+    path: str, written: list[str], tmp_path: pathlib.Path
+) -> None:
+    text = stages("exponential", "null", "json") + f'path = "{path}"\n'
+    nodes = pipeline_of(text, tmp_path).nodes
+    assert [node.stage.path for node in nodes if node.use == "json"] == written
 
 
 def test_a_pacer_is_put_in_where_visitors_name_their_generator(tmp_path: pathlib.Path) -> None:
@@ -213,7 +230,7 @@ def test_a_pacer_is_put_in_where_visitors_name_their_generator(tmp_path: pathlib
         + '[[stage]]\nuse = "collect"\ninputs = ["null", "visited"]\n'
     )
     assert edges(pipeline_of(text, tmp_path)) == {
-        *("exponential>pacer", "pacer>null", "null>collect"),
+        *("exponential>pacer", "pacer>null", *ENDS),
         *("constant>pacer-visitors", "pacer-visitors>visitors"),
         *("visitors>visited", "visited>collect"),
     }

@@ -7,6 +7,7 @@ import pathlib
 import resource
 import secrets
 import sys
+import traceback
 from functools import partial
 
 import attrs
@@ -15,11 +16,13 @@ import trio
 
 from flux.attention import look_at
 from flux.cli.options import FILE, all_overrides, pipeline_options
+from flux.cli.places import check_places
 from flux.clock import LiveClock
 from flux.console import format_summary
+from flux.control import Ending
 from flux.demo import open_demo_targets
 from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
-from flux.errors import ExitCode, StorageFailed
+from flux.errors import ExitCode, FluxError, StorageFailed, is_interruption
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
 from flux.junit import write_junit
@@ -28,12 +31,14 @@ from flux.live.server import open_server
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
+from flux.result_file import RESULT_FILE, result_document, write_result
 from flux.run_folder import create_run_folder, hold_run_folder, write_session
 from flux.screen import Screen, open_screen
 from flux.screen.frames import FrameMaker
 from flux.session_document import session_document
 from flux.stage import Run, Shard
-from flux.summary import Summary
+from flux.storage import check_folder
+from flux.summary import Finding, Summary
 from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
@@ -93,6 +98,9 @@ def run(
     if piped is not None:
         given = [*given, f"stdout.format={piped}"]
     pipeline = load(file, overrides=given, added=["stdout"] if piped else [])
+    check_places(pipeline)
+    if junit is not None:
+        check_folder(junit)
     with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
         code, _ = run_loaded(pipeline, results=results, quiet=quiet, screen=screen, junit=junit)
     return code
@@ -144,10 +152,12 @@ def run_loaded(
         _raise_descriptor_limit()
         try:
             result = trio.run(_run, pipeline, planned, None if quiet else screen)
-        except BaseException:
-            log.warning("run %s ended before its first arrival", pipeline.name)
+        except BaseException as error:
+            _note_broken(planned, error)
             raise
         screen.settle()
+        if result.summary is None:
+            _leave_result(planned, result.failures[0].message if result.failures else "")
         code = exit_code(result)
         if junit is not None:
             code = _write_junit(junit, result, planned, code)
@@ -203,6 +213,33 @@ def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:
             show(summary)
 
     return observe
+
+
+def _note_broken(run: Run, error: BaseException) -> None:
+    """Write down what kept a run from its first arrival, or broke it off."""
+    if isinstance(error, FluxError):
+        text, code, details = error.message, error.exit_code, error.details
+    elif is_interruption(error):
+        text, code, details = "an interruption before the first arrival", ExitCode.INTERRUPTED, ""
+    else:
+        text, code = f"{type(error).__name__}: {error}", ExitCode.FAILURE
+        details = "".join(traceback.format_exception(error))
+    run.control.stop(Ending(text, code))
+    _leave_result(run, text)
+    extra = {"traceback": details}
+    run.log.warning("run %s ended before its first arrival: %s", run.name, text, extra=extra)
+
+
+def _leave_result(run: Run, reason: str) -> None:
+    """Write the result of a run that has none: nothing is known, and this is why."""
+    if run.folder is None or (run.folder / RESULT_FILE).exists():
+        return
+    findings = (Finding(f"nothing was measured: {reason}", is_fatal=True),)
+    empty = Summary(0, 0, is_final=True, steps=(), findings=findings, marks=tuple(run.marks))
+    try:
+        write_result(run.folder / RESULT_FILE, result_document(empty, run))
+    except StorageFailed as failure:
+        run.log.warning("%s", failure.message)
 
 
 def _write_junit(path: pathlib.Path, result: RunResult, run: Run, code: ExitCode) -> ExitCode:

@@ -9,6 +9,7 @@ from flux.formats.hlog_text import interval_text, own_header
 from flux.row_writer import ignore_all, open_line_file
 from flux.schemas import SUMMARY, Schema
 from flux.stage import Context, Inbox
+from flux.storage import place_in
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +33,7 @@ class Hlog:
         if context.run.folder is None:
             await ignore_all(inbox)
             return
-        async with open_line_file(context.run.folder / self.path) as write:
+        async with open_line_file(place_in(context.run.folder, self.path)) as write:
             started_s = context.run.started_at.timestamp()
             await write(own_header(context.run.name, self.latency, started_s).encode())
             async for summary in inbox:
