@@ -75,6 +75,11 @@ class Shaper:
         """
         return None
 
+    @property
+    def gives_rates(self) -> bool:
+        """Whether it has rates of its own, in place of the level above."""
+        return False
+
     def factor_at(self, time_ns: Times) -> Factors:
         """What the level is multiplied by at each of these times, at least 0."""
         raise NotImplementedError

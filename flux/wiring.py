@@ -35,7 +35,10 @@ _HINTS: Mapping[str, str] = {
 
 @attrs.frozen
 class Draft:
-    """A stage that was read and is not yet wired."""
+    """A stage that was read and is not yet wired.
+
+    The class of one whose keys are wrong stands in for it: what it takes and gives is known.
+    """
 
     name: str
     use: str
@@ -44,6 +47,18 @@ class Draft:
     inputs: tuple[str, ...] | None
     """As written; None: to be found."""
     path: Path
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether only the class of the stage is known."""
+        return isinstance(self.stage, type)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it is known what it takes and gives: some stages say so by their keys."""
+        return not any(
+            isinstance(getattr(self.stage, name, None), property) for name in ("accepts", "emits")
+        )
 
     @property
     def accepts(self) -> tuple[Schema, ...]:
@@ -245,7 +260,9 @@ def _emits(draft: Draft) -> Schema | None:
 
 
 def _writes_result(draft: Draft) -> bool:
-    return draft.use == "json" and os.path.normpath(draft.stage.path) == RESULT_FILE
+    if draft.use != "json" or draft.is_stand_in:
+        return draft.use == "json"
+    return bool(os.path.normpath(draft.stage.path) == RESULT_FILE)
 
 
 def _is_paced(draft: Draft) -> bool:

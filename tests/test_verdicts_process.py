@@ -364,7 +364,7 @@ def test_an_aborting_threshold_ends_the_run_early_and_exits_99(run: Run) -> None
 
 
 def test_a_run_without_requests_passes_nothing(run: Run) -> None:
-    ended = run("--set", "constant.rate=0/s", top=GOOD)
+    ended = run("--set", "constant.rate=1/h", top=GOOD)
     assert ended.code == 99, ended.err
     assert "✗ failed rate < 1%: - (there were no requests)" in ended.err
 
