@@ -85,7 +85,7 @@ class StageFailed(FluxError):
     def __init__(
         self, stage: str, use: str, package: str, cause: BaseException, *, module: str = ""
     ) -> None:
-        place = _place(cause, module)
+        place = place_of(cause, module)
         super().__init__(
             f"stage {stage!r} ({use}, from {package}) failed: "
             f"{type(cause).__name__}: {cause}{f', at {place}' if place else ''}",
@@ -100,7 +100,7 @@ def is_interruption(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt)
 
 
-def _place(error: BaseException, module: str) -> str:
+def place_of(error: BaseException, module: str) -> str:
     """File and line where it was raised; where that was called from this module, if it was."""
     frames = [
         (frame.f_code.co_filename, line, frame.f_globals.get("__name__"))

@@ -13,7 +13,7 @@ import attrs
 from flux.config.document import Document
 from flux.config.locate import Path
 from flux.config.problems import Problem, did_you_mean
-from flux.config.structure import key_of, structure
+from flux.config.structure import key_of, structure_stage
 from flux.stage import kind_of
 from flux.wiring import Draft
 
@@ -67,7 +67,8 @@ class Overrides:
             if any(key in table for key in group):
                 own = {key: one for key, one in own.items() if key not in group}
         merged = {**own, **table}
-        return structure(type(draft.stage), merged, path, base=self._document.base)
+        base, package = self._document.base, draft.package
+        return structure_stage(type(draft.stage), merged, path, base=base, package=package)
 
     def _table(self, draft: Draft) -> dict[str, Any]:
         table: dict[str, Any] = self._document.values["stage"][draft.path[1]]

@@ -15,7 +15,7 @@ import attrs
 from flux.config.document import Document, finish, parse, read_text
 from flux.config.locate import Path
 from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
-from flux.config.structure import structure
+from flux.config.structure import structure, structure_stage
 from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph, check_shape
 from flux.guards.contacts import check_contacts
@@ -165,7 +165,9 @@ class _Compiler:
             return None
         own = {key: value for key, value in table.items() if key not in _OWN_KEYS}
         kind = entry.load()
-        stage, problems = structure(kind, own, path, base=self.document.base)
+        stage, problems = structure_stage(
+            kind, own, path, base=self.document.base, package=entry.package
+        )
         self.problems += problems
         name = self._name(table, path, entry.name, taken)
         inputs = self._inputs(table, path)

@@ -32,6 +32,12 @@ Factors = npt.NDArray[np.float64]
 NO_CUTS: Times = np.empty(0, np.int64)
 NO_CUTS.flags.writeable = False
 
+HIGHEST_LEVEL = 1e12
+"""Arrivals per second: a factor that leads to more is wrong, and would overflow."""
+
+MOST_USERS = 1e7
+"""The same of users, each of whom has a row as he joins."""
+
 _FOREVER_NS = 2**62
 
 
@@ -122,21 +128,23 @@ class Shaper:
             context.report_status("next_spike_ns", lambda: profile.next_spike_ns(now_ns()))
             context.report_status("spike_factor", lambda: profile.factor_at(now_ns()))
         async for demand in inbox:
-            shaped = profile.shape(demand)
-            check_levels(context.stage, shaped)
+            with np.errstate(all="ignore"):  # what comes of it is looked at
+                shaped = profile.shape(demand)
+            highest = MOST_USERS if context.given is USERS else HIGHEST_LEVEL
+            check_levels(context.stage, shaped, highest)
             await outbox.send(shaped)
 
 
-def check_levels(stage: str, demand: Rows) -> None:
-    """Raise FluxError if a level is no number, infinite or negative."""
+def check_levels(stage: str, demand: Rows, highest: float = HIGHEST_LEVEL) -> None:
+    """Raise FluxError if a level is no number, negative, infinite or as good as that."""
     for level, time_ns in (("level", "start_ns"), ("end_level", "end_ns")):
-        is_right = (demand[level] >= 0) & np.isfinite(demand[level])
+        is_right = (demand[level] >= 0) & (demand[level] <= highest)
         if not is_right.all():
             wrong = int(np.flatnonzero(~is_right)[0])
             raise FluxError(
                 f"stage {stage!r} made the level {demand[level][wrong]:g} at "
                 f"{demand[time_ns][wrong] / 1e9:g} s",
-                hint="a shaper's factor must be a finite number, and at least 0",
+                hint="a shaper's factor must be a number of at least 0, and no huge one",
             )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 MODULE = '''
 import attrs
+import numpy as np
 
 from flux.schemas import OUTCOME
 from flux.shaping import Shaper
@@ -30,6 +31,21 @@ def sea_level(time_ns):
     if time_ns.max() > 200_000_000:
         raise ZeroDivisionError("no sea")
     return 1.0 + 0.0 * time_ns
+
+
+@attrs.frozen(kw_only=True)
+class Wrong(Shaper):
+    """A factor that is none."""
+
+    factor: str
+
+    def factor_at(self, time_ns):
+        return np.where(time_ns > 200_000_000, float(self.factor), 1.0)
+
+    def check(self):
+        if self.factor == "check":
+            raise ZeroDivisionError("never")
+        return ()
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +69,8 @@ class Deaf(Collect):
     async def run(self, context, inbox, outbox):
         raise RuntimeError("deaf")
 '''
+
+STAGES = ("Broken", "Wrong", "Unready", "Deaf")
 
 PIPELINE = """
 name = "broken"
@@ -81,7 +99,7 @@ def flux(tmp_path: pathlib.Path) -> Flux:
     info.mkdir(parents=True)
     (site / "odd_sea.py").write_text(MODULE)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-sea\nVersion: 1.0\n")
-    points = "broken = odd_sea:Broken\nunready = odd_sea:Unready\ndeaf = odd_sea:Deaf\n"
+    points = "".join(f"{name.lower()} = odd_sea:{name}\n" for name in STAGES)
     (info / "entry_points.txt").write_text(f"[flux.stages]\n{points}")
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
 
@@ -137,7 +155,7 @@ def test_a_stage_that_raises_is_one_line_on_the_terminal_and_a_traceback_in_the_
     assert "Traceback" not in ended.stderr
     said = (
         "stage 'broken' (broken, from odd-sea) failed: ZeroDivisionError: no sea, "
-        "at site/odd_sea.py:19"
+        "at site/odd_sea.py:20"
     )
     assert said in ended.stderr.splitlines()[-2]
     assert "flux.log" in ended.stderr.splitlines()[-1]
@@ -242,3 +260,34 @@ def test_the_check_names_folders_that_are_not_there(flux: Flux, tmp_path: pathli
     ended = flux("check", "broken.toml", "--set", f"csv.path={tmp_path}/none/x.csv")
     assert ended.returncode == 78
     assert "stage[2].path must be in a folder that is there" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "generator", ['use = "constant"\nrate = "50/s"', 'use = "users"\nusers = 5']
+)
+@pytest.mark.parametrize(
+    ("factor", "told"),
+    [
+        ("nan", "stage 'wrong' made the level nan at 0.3 s"),
+        ("inf", "stage 'wrong' made the level inf at 0.3 s"),
+        ("1e308", "stage 'wrong' made the level inf at 0.3 s"),
+        ("1e300", "stage 'wrong' made the level 5e+30"),
+        ("-1", "stage 'wrong' made the level -5"),
+        ("no number", "stage 'wrong' (wrong, from odd-sea) failed: ValueError: could not convert"),
+        ("check", "stage[1] cannot be checked: Wrong of package odd-sea raised ZeroDivisionError"),
+    ],
+)
+def test_a_shaper_that_makes_no_sense_is_one_message_of_the_plan(
+    factor: str, told: str, generator: str, flux: Flux, tmp_path: pathlib.Path
+) -> None:
+    shaper = f'[[stage]]\nuse = "wrong"\nfactor = "{factor}"'
+    (tmp_path / "wrong.toml").write_text(
+        f'duration = "1s"\n[[stage]]\n{generator}\n{shaper}\n[[stage]]\nuse = "null"\n'
+    )
+    ended = flux("plan", "wrong.toml", "--plot", "plan.svg")
+    assert told in ended.stderr.splitlines()[0], ended.stderr
+    assert ended.stderr.count("stage") == 1 + ended.stderr.count("[[stage")  # and said once
+    assert "Traceback" not in ended.stderr
+    assert "Warning" not in ended.stderr
+    assert ended.returncode in (1, 78)
+    assert not (tmp_path / "plan.svg").exists()
