@@ -76,6 +76,9 @@ PIPELINE = """
 name = "broken"
 seed = 7
 duration = "600ms"
+[validity]  # a busy machine makes a run late, which is not what is tested here
+max_lag_p99 = "1h"
+max_stall = "1h"
 [[stage]]
 use = "constant"
 rate = "50/s"
