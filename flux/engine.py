@@ -33,7 +33,6 @@ from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ROSTER, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
-from flux.stopping import stop_at_signals
 from flux.summary import Finding, Summary
 from flux.workers.keys import ONE, Processes
 
@@ -67,7 +66,6 @@ async def run_pipeline(
     *,
     watchers: Sequence[Watcher] = (),
     prepared: Mapping[str, Any] | None = None,
-    handle_signals: bool = False,
 ) -> RunResult:
     """Run every stage until all have ended.
 
@@ -76,7 +74,6 @@ async def run_pipeline(
         run: what its stages share; its clock begins now.
         watchers: each is given the run once it is wired, and makes an observer.
         prepared: what `prepare_stages` gave.
-        handle_signals: let SIGINT and SIGTERM stop the run; only in the main thread.
 
     Raises:
         UsageError: an executor wants worker processes that were not opened.
@@ -98,17 +95,16 @@ async def run_pipeline(
     )
     observers = [conclusion.observe, *(watcher(run) for watcher in watchers)]
     async with trio.open_nursery() as watching:
-        if handle_signals:
-            await watching.start(stop_at_signals, run, watching.cancel_scope)
         if wiring.summaries:  # worker processes have none: their parent marks the phases
             watching.start_soon(mark_phases, run, pipeline.phases)
         if run.clock.is_live:
             watching.start_soon(wiring.watch.watch_loop)
-        async with trio.open_nursery() as stages:
-            for node in pipeline.nodes:
-                stages.start_soon(_run_stage, node, wiring, run, result)
-            for inbox in wiring.summaries:
-                stages.start_soon(_observe, inbox, observers, result)
+        with run.control.cancelling.cancelling():
+            async with trio.open_nursery() as stages:
+                for node in pipeline.nodes:
+                    stages.start_soon(_run_stage, node, wiring, run, result)
+                for inbox in wiring.summaries:
+                    stages.start_soon(_observe, inbox, observers, result)
         watching.cancel_scope.cancel()
     if result.summary is not None:  # with what happened after it was made, too
         result.summary = attrs.evolve(result.summary, marks=tuple(run.marks))

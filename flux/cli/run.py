@@ -37,6 +37,7 @@ from flux.screen import Screen, open_screen
 from flux.screen.frames import FrameMaker
 from flux.session_document import session_document
 from flux.stage import Run, Shard
+from flux.stopping import BEFORE_THE_FIRST, Stopper, hold_signals
 from flux.storage import check_folder
 from flux.summary import Finding, Summary
 from flux.workers.opening import open_workers
@@ -119,10 +120,10 @@ def run_loaded(
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
     document = session_document(pipeline, seed)
     origins = pipeline.document.origins
-    folder = create_run_folder(results)
     hidden = find_secrets(document, origins)
     with (
-        hold_run_folder(folder),
+        hold_signals() as noted,
+        hold_run_folder(folder := create_run_folder(results)),
         open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log,
     ):
         started_at = datetime.datetime.now().astimezone()
@@ -151,7 +152,7 @@ def run_loaded(
         )
         _raise_descriptor_limit()
         try:
-            result = trio.run(_run, pipeline, planned, None if quiet else screen)
+            result = trio.run(_run, pipeline, planned, None if quiet else screen, noted)
         except BaseException as error:
             _note_broken(planned, error)
             raise
@@ -176,7 +177,31 @@ def run_loaded(
     return code, result
 
 
-async def _run(pipeline: Pipeline, run: Run, screen: Screen | None) -> RunResult:
+async def _run(pipeline: Pipeline, run: Run, screen: Screen | None, noted: list[int]) -> RunResult:
+    """Prepare the run, and run it.
+
+    Raises:
+        KeyboardInterrupt: a signal came before it began.
+    """
+    stopper, results = Stopper(noted), list[RunResult]()
+    async with trio.open_nursery() as listening:
+        await listening.start(stopper.listen)
+        with stopper.scope:
+            await _prepare_and_run(pipeline, run, screen, stopper, results)
+        listening.cancel_scope.cancel()
+    if not results:
+        raise KeyboardInterrupt
+    return results[0]
+
+
+async def _prepare_and_run(
+    pipeline: Pipeline,
+    run: Run,
+    screen: Screen | None,
+    stopper: Stopper,
+    results: list[RunResult],
+) -> None:
+    """What came of it is in the results, even if it is left in haste."""
     await resolve_contacts(pipeline)
     async with (
         open_demo_targets(pipeline, run.seed) as pipeline,
@@ -195,9 +220,9 @@ async def _run(pipeline: Pipeline, run: Run, screen: Screen | None) -> RunResult
         desk = Desk(pipeline)
         watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
         async with open_server(desk, run):
-            return await run_pipeline(
-                pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
-            )
+            stopper.begin(run)
+            results.append(await run_pipeline(pipeline, run, watchers=watchers, prepared=prepared))
+            stopper.end()
 
 
 def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:
@@ -220,7 +245,7 @@ def _note_broken(run: Run, error: BaseException) -> None:
     if isinstance(error, FluxError):
         text, code, details = error.message, error.exit_code, error.details
     elif is_interruption(error):
-        text, code, details = "an interruption before the first arrival", ExitCode.INTERRUPTED, ""
+        text, code, details = f"a signal {BEFORE_THE_FIRST}", ExitCode.INTERRUPTED, ""
     else:
         text, code = f"{type(error).__name__}: {error}", ExitCode.FAILURE
         details = "".join(traceback.format_exception(error))
