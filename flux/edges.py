@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import trio
 
+from flux.output_checks import BatchCheck
 from flux.schemas import ARRIVAL, DEMAND, OUTCOME, ROSTER, SUMMARY, USERS, Schema
 from flux.stage import Batch
 
@@ -53,11 +54,15 @@ class Fanout(trio.abc.SendChannel[Batch]):
     """The outbox of a stage: sends each batch along every edge that begins there."""
 
     def __init__(
-        self, edges: list[tuple[Edge, trio.MemorySendChannel[Batch]]], log: logging.Logger
+        self,
+        edges: list[tuple[Edge, trio.MemorySendChannel[Batch]]],
+        log: logging.Logger,
+        check: BatchCheck | None = None,
     ) -> None:
         self._live = list(edges)
         self._had_takers = bool(edges)
         self._log = log
+        self._check = check
 
     @property
     def is_abandoned(self) -> bool:
@@ -69,8 +74,11 @@ class Fanout(trio.abc.SendChannel[Batch]):
 
         Raises:
             trio.BrokenResourceError: if all of them have finished.
+            WrongOutput: the batch is not what the stage may send.
         """
         await trio.lowlevel.checkpoint()
+        if self._check is not None:
+            self._check.check(value)
         for edge, channel in list(self._live):
             try:
                 await self._send(edge, channel, value)

@@ -45,8 +45,8 @@ class Draft:
 
     @property
     def accepts(self) -> tuple[Schema, ...]:
-        accepts = getattr(self.stage, "accepts", ())
-        return accepts if isinstance(accepts, tuple) else (accepts,)
+        accepts: tuple[Schema, ...] = getattr(self.stage, "accepts", ())
+        return accepts
 
 
 class Wiring:
