@@ -7,6 +7,8 @@ asks shapers where to cut its rows. That is a block of `raised_by`, from which t
 whose fault it was.
 """
 
+import os.path
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -31,6 +33,10 @@ class InPlace(Protocol):
     @property
     def package(self) -> str:
         """Distribution that it comes from."""
+
+    @property
+    def module(self) -> str:
+        """Module that its class is in."""
 
 
 class RaisedBy(Exception):
@@ -70,9 +76,19 @@ def failure_of(stage: InPlace, error: BaseException) -> FluxError:
     is_own = stage.package == OWN_PACKAGE
     if is_own and isinstance(error, FluxError) and not isinstance(error, WrongOutput):
         return error
-    failure = StageFailed(stage.name, stage.use, stage.package, error)
+    failure = StageFailed(stage.name, stage.use, stage.package, error, _place(stage, error))
     failure.__cause__ = error
     return failure
+
+
+def _place(stage: InPlace, error: BaseException) -> str:
+    """File and line of the stage's own package that raised, or called what did; empty if none."""
+    top = stage.module.partition(".")[0]
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == top:
+            place = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
+    return place
 
 
 def first_of(error: BaseException) -> tuple[str | None, BaseException]:

@@ -24,7 +24,7 @@ from flux.conclusion import Conclusion
 from flux.config.problems import Violation, key_text
 from flux.control import Ending
 from flux.edges import Edge, Fanout
-from flux.errors import FluxError, UsageError
+from flux.errors import FluxError, UsageError, WrongOutput
 from flux.generator import Generator
 from flux.generator_watch import GeneratorWatch
 from flux.output_checks import BatchCheck
@@ -339,11 +339,13 @@ async def _run_stage(node: Node, wiring: _Wiring, run: Run, result: RunResult) -
     try:
         with wiring.scopes[node.name]:
             await _coroutine(node, context, inbox, outbox)
+            if node.kind == "sink" and inbox is not None:
+                _check_ended(inbox)
     except* trio.BrokenResourceError as group:
         # If every stage below has finished, there is nothing left to do for this one.
         if not outbox.is_abandoned:
             _note_failure(node, group, wiring, run, result)
-    except* Exception as group:  # noqa: BLE001  # a plug-in may raise anything: name it, report it
+    except* (Exception, SystemExit) as group:  # noqa: BLE001  # a plug-in may raise anything: name it, report it
         _note_failure(node, group, wiring, run, result)
     finally:
         outbox.close()
@@ -370,9 +372,24 @@ def _note_failure(
 ) -> None:
     culprit, error = first_of(group)
     failure = failure_of(wiring.pipeline.by_name.get(culprit or node.name, node), error)
-    result.failures.append(failure)
-    run.log.error("%s", failure.message)
+    # A shaper's profile is made by the source and by the shaper, and fails for both.
+    if failure.message not in (one.message for one in result.failures):
+        result.failures.append(failure)
+        run.log.error("%s", failure.message)
     run.control.stop()
+
+
+def _check_ended(inbox: Inbox) -> None:
+    """What a sink does not take is nowhere, and nobody would know."""
+    try:
+        inbox.receive_nowait()
+    except trio.EndOfChannel:
+        return
+    except trio.WouldBlock:
+        pass
+    raise WrongOutput(
+        "it returned before its inbox ended", hint="receive all: async for batch in inbox"
+    )
 
 
 async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResult) -> None:

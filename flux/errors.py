@@ -83,8 +83,12 @@ class WrongOutput(FluxError):
 class StageFailed(FluxError):
     """A stage raised: the run ends, with the stage named."""
 
-    def __init__(self, stage: str, use: str, package: str, cause: BaseException) -> None:
+    def __init__(
+        self, stage: str, use: str, package: str, cause: BaseException, place: str = ""
+    ) -> None:
         text, hint = f"{type(cause).__name__}: {cause}", None
+        if place:
+            text += f" ({place})"
         if isinstance(cause, FluxError):
             text, hint, self.exit_code = cause.message, cause.hint, cause.exit_code
         super().__init__(f"stage {stage!r} ({use}, from {package}) failed: {text}", hint=hint)

@@ -133,7 +133,10 @@ class _Compiler:
         """The steps of the run; None if a stage could not be read."""
         if drafts is None or len(drafts) < len(self.document.values["stage"]):
             return None
-        executors = (one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME)
+        executors = [one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME]
+        for one in executors:
+            with blaming(one):
+                Parts.of_stages([(one.name, one.stage)])
         return Parts.of_stages([(one.name, one.stage) for one in executors]).run_steps
 
     def _read_stages(self) -> list[Draft] | None:

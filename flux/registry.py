@@ -39,6 +39,11 @@ class StageEntry:
         """The name, as of a stage in its place."""
         return self.name
 
+    @property
+    def module(self) -> str:
+        """Module that its class is in."""
+        return self.target.partition(":")[0]
+
     def load(self) -> type[Any]:
         """Import the stage.
 
@@ -54,7 +59,7 @@ class StageEntry:
         title = f"stage {self.name!r} of package {self.package}"
         try:
             stage: Any = self._entry_point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A module may raise anything, and what an entry point names need not be there.
             reason = str(error) if isinstance(error, ImportError) else _named(error)
             raise FluxError(
@@ -77,7 +82,7 @@ class StageEntry:
         return f"uninstall {others[0]}, or give its stage a name of its own" if others else ""
 
 
-def _named(error: Exception) -> str:
+def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -164,7 +164,7 @@ class SmoothProfile:
         except (TypeError, ValueError) as error:
             raise WrongOutput(
                 f"factor_at raised {type(error).__name__}: {error}",
-                hint="time_ns is an array, of many times at once: "
+                hint="time_ns is a read-only array, of many times at once: "
                 "np.where and np.sin take it, if and math.sin do not",
             ) from error
         return checked_factors(factors, time_ns)

@@ -98,7 +98,8 @@ def _key_faults(stage: type) -> Iterator[str]:
         elif field.name not in kinds:
             yield f"must give its key {key} a type"
         elif not _is_readable(kinds[field.name]):
-            shown = getattr(kinds[field.name], "__name__", "") or str(kinds[field.name])
+            kind = kinds[field.name]
+            shown = kind.__name__ if type(kind) is type else str(kind)
             yield f"must give its key {key} another type than {shown}: {_TYPES}"
 
 

@@ -44,6 +44,11 @@ class Draft:
     path: Path
 
     @property
+    def module(self) -> str:
+        """Module that its class is in."""
+        return type(self.stage).__module__
+
+    @property
     def accepts(self) -> tuple[Schema, ...]:
         accepts: tuple[Schema, ...] = getattr(self.stage, "accepts", ())
         return accepts
