@@ -8,7 +8,8 @@ import numpy as np
 
 from flux.formats.clock_times import since_1970_ns
 from flux.formats.facts import Facts
-from flux.formats.row_text import Kinds, Parts, all_rows
+from flux.formats.row_text import Kinds
+from flux.line_format import LineFormat, all_rows
 from flux.rows import Basis, csv_field
 from flux.schemas import ERROR_TEXTS, NOT_STARTED, Rows
 from flux.text_columns import Words, constant, text_table, whole_numbers
@@ -20,9 +21,9 @@ FIELDS = (
 """The fields, in order; the file does not name them."""
 
 
-def vegeta_csv_format(facts: Facts, basis: Basis) -> Parts:
+def vegeta_csv_format(facts: Facts, basis: Basis) -> LineFormat:
     """Every row a line; body and headers are empty."""
-    return Parts(b"", ((all_rows, _CsvLine(facts, f"{basis}_ns").pieces),))
+    return LineFormat(b"", ((all_rows, _CsvLine(facts, f"{basis}_ns").pieces),))
 
 
 @attrs.frozen(eq=False)
