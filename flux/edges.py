@@ -12,9 +12,10 @@ from typing import Any
 import attrs
 import trio
 
+from flux.errors import WrongOutput
 from flux.output_checks import BatchCheck
 from flux.schemas import ARRIVAL, DEMAND, OUTCOME, ROSTER, SUMMARY, USERS, Schema
-from flux.stage import Batch
+from flux.stage import Batch, Inbox
 
 _CAPACITY: Mapping[str, float] = {
     # Computed far ahead of the clock, there is no use in more.
@@ -121,6 +122,19 @@ class Fanout(trio.abc.SendChannel[Batch]):
         for _, channel in self._live:
             channel.close()
         self._live = []
+
+
+def check_ended(inbox: Inbox) -> None:
+    """Raise WrongOutput if a sink left rows behind: they are nowhere, and nobody would know."""
+    try:
+        inbox.receive_nowait()
+    except trio.EndOfChannel:
+        return
+    except trio.WouldBlock:
+        pass
+    raise WrongOutput(
+        "it returned before its inbox ended", hint="receive all: async for batch in inbox"
+    )
 
 
 def _row_count(batch: Any) -> int:

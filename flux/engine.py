@@ -23,8 +23,8 @@ from flux.blame import blaming, failure_of, first_of
 from flux.conclusion import Conclusion
 from flux.config.problems import Violation, key_text
 from flux.control import Ending
-from flux.edges import Edge, Fanout
-from flux.errors import FluxError, UsageError, WrongOutput
+from flux.edges import Edge, Fanout, check_ended
+from flux.errors import FluxError, UsageError
 from flux.generator import Generator
 from flux.generator_watch import GeneratorWatch
 from flux.output_checks import BatchCheck
@@ -340,7 +340,7 @@ async def _run_stage(node: Node, wiring: _Wiring, run: Run, result: RunResult) -
         with wiring.scopes[node.name]:
             await _coroutine(node, context, inbox, outbox)
             if node.kind == "sink" and inbox is not None:
-                _check_ended(inbox)
+                check_ended(inbox)
     except* trio.BrokenResourceError as group:
         # If every stage below has finished, there is nothing left to do for this one.
         if not outbox.is_abandoned:
@@ -377,19 +377,6 @@ def _note_failure(
         result.failures.append(failure)
         run.log.error("%s", failure.message)
     run.control.stop()
-
-
-def _check_ended(inbox: Inbox) -> None:
-    """What a sink does not take is nowhere, and nobody would know."""
-    try:
-        inbox.receive_nowait()
-    except trio.EndOfChannel:
-        return
-    except trio.WouldBlock:
-        pass
-    raise WrongOutput(
-        "it returned before its inbox ended", hint="receive all: async for batch in inbox"
-    )
 
 
 async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResult) -> None:

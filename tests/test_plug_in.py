@@ -21,8 +21,8 @@ import attrs
 import numpy as np
 
 from flux.plug_in import (
-    OUTCOME, ArrivalGenerator, Context, Duration, Factors, FluxError, Gaps, Inbox, Profile, Shaper,
-    Times, above,
+    ARRIVAL, OUTCOME, ArrivalGenerator, Context, Duration, Factors, FluxError, Gaps, Inbox, Outbox,
+    Profile, Shaper, Times, above,
 )
 
 
@@ -100,6 +100,19 @@ class Alone:
         raise FluxError("cannot reach the harbour master", hint="wake him up")
 
 
+@attrs.frozen(kw_only=True)
+class Timetable:
+    """Sessions at times of its own."""
+
+    emits = ARRIVAL
+
+    async def produce(self, context: Context, outbox: Outbox) -> None:
+        """Two of them."""
+        rows = ARRIVAL.empty(2)
+        rows["seq"], rows["due_ns"] = [0, 1], [10**8, 3 * 10**8]
+        await outbox.send(rows)
+
+
 class Plain(Tide):
     """Not decorated."""
 '''
@@ -139,6 +152,7 @@ use = "{use}"
 ENTRY_POINTS = [
     *(f"{name.lower()} = flux_tide:{name}" for name in ("Tide", "Broken", "Unmade", "Unshaped")),
     *(f"{name.lower()} = flux_tide:{name}" for name in ("Backwards", "Deaf", "Alone", "Plain")),
+    "timetable = flux_tide:Timetable",
     "gone = flux_tide:Gone",
     "ramp = flux_tide:Tide",
 ]
@@ -250,6 +264,21 @@ def test_what_cannot_be_used_is_said_to_those_who_use_it(
     assert "flux-tide" in failed.stderr
     assert "\n  hint: " in failed.stderr
     assert flux("check", write(tmp_path, "sine", 'period = "2s"')).returncode == 0
+
+
+def test_sessions_at_times_of_their_own_are_run_and_not_planned(
+    flux: Flux, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / "tide.toml"
+    file.write_text('[[stage]]\nuse = "timetable"\n[[stage]]\nuse = "null"\n')
+    done = flux("run", "tide.toml")
+    assert done.returncode == 0, done.stderr
+    assert "planned 2 = started 2" in done.stderr
+    planned = flux("plan", "tide.toml")
+    assert planned.returncode == 2
+    assert planned.stderr == (
+        "error: there is no demand to plan: 'timetable' makes arrivals itself\n"
+    )
 
 
 def test_the_others_are_listed_beside_what_cannot_be_used(flux: Flux) -> None:
