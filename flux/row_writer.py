@@ -84,20 +84,28 @@ async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: 
     Raises:
         StorageFailed: the file cannot be written, or somebody else is writing it.
     """
-    if context.run.folder is None:
-        await ignore_all(inbox)
-        return
-    async with open_line_file(context.run.folder / path) as write:
+    async with open_line_file(context, path) as write:
         await write_rows(inbox, row_format, write)
 
 
 @asynccontextmanager
-async def open_line_file(file: pathlib.Path) -> AsyncIterator[Write]:
-    """What writes lines to a new file, which is on disk after the block.
+async def open_line_file(context: Context, path: str) -> AsyncIterator[Write]:
+    """What writes lines to a new file, which is on disk after the block: `await write(lines)`.
+
+    It takes whole lines, as bytes, and writes them in a thread. Without a folder for the run, as in
+    a plan, they go nowhere.
+
+    Args:
+        context: of the sink.
+        path: relative to the run's folder, or absolute; what the file held before is lost.
 
     Raises:
         StorageFailed: the file cannot be written, or somebody else is writing it.
     """
+    if context.run.folder is None:
+        yield _write_nothing
+        return
+    file = context.run.folder / path
     async with _open_file(file) as descriptor:
 
         async def write(text: bytes | bytearray) -> None:
@@ -105,6 +113,10 @@ async def open_line_file(file: pathlib.Path) -> AsyncIterator[Write]:
                 await trio.to_thread.run_sync(_write_lines, descriptor, text)
 
         yield write
+
+
+async def _write_nothing(_: bytes | bytearray) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 async def ignore_all(inbox: Inbox) -> None:
