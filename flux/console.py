@@ -229,12 +229,12 @@ def _facts(summary: Summary) -> Iterator[str]:
 
 def _plan(summary: Summary) -> str:
     """What was planned against what came of it; nothing where nothing was planned ahead."""
-    planned, duration_s = summary.sessions.planned, summary.duration_s
+    planned, load_s = summary.sessions.planned, summary.load_s
     planned = planned and planned - summary.sessions.cancelled  # those were not due yet
-    if not planned or duration_s <= 0:
+    if not planned or load_s <= 0:
         return ""
     started = summary.sessions.started - summary.sessions.repeated
-    rates = (format_count(count / duration_s) for count in (planned, started))
+    rates = (format_count(count / load_s) for count in (planned, started))
     due, begun = rates
     return f"{due}/s sessions due, {begun}/s started: {_share(started, planned)}"
 

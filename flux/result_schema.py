@@ -107,6 +107,12 @@ def _run() -> Node:
                 "description": "Wall-clock time of 0 ns (RFC 3339).",
             },
             "duration_ns": _count("How long the run was, nanoseconds."),
+            "load_end_ns": _or_null(
+                _count(
+                    "When arrivals ended: by the plan, when the run was stopped, or as far as rows "
+                    "tell, with the last of them; null until the end."
+                )
+            ),
             "ended_by": _ending(),
         },
     )
@@ -366,7 +372,7 @@ def _row() -> Node:
         "started.",
         {
             "start_ns": _count("Where the row begins, nanoseconds."),
-            "end_ns": _count("Where it ends, nanoseconds."),
+            "end_ns": _count("Where it ends: with the run, if that ended within it."),
             "due": _count("Sessions that were to start."),
             "started": _count("Sessions that did."),
             "dropped": _count("Of those due, given up."),

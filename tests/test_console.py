@@ -25,6 +25,7 @@ from flux.summary import Finding, Judgement
 from flux.thresholds import judge
 from flux.validity import find
 from tests.outcomes import (
+    SECOND_NS,
     TARGETS,
     as_rows,
     collect_all,
@@ -54,7 +55,7 @@ buy                         -        -        -        -            -          -
 total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
 -         fewer requests than it takes: 2 for p50, 20 for p95, 100 for p99
 
-plan      60/s sessions due, 59.8/s started: 99.67 %
+plan      63.0/s sessions due, 62.8/s started: 99.67 %
 lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
 sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓
           started 598 = 596 ok + 2 failed + 0 aborted ✓
@@ -209,7 +210,7 @@ def test_sessions_that_waited_for_a_place_are_told_beside_the_lag() -> None:
 
 def test_progress_is_one_line() -> None:
     rows = [request(number * 1_000_000) for number in range(200)]
-    interval, _ = collect_all([as_rows(rows)], planned=203)
+    interval, _ = collect_all([as_rows(rows)], planned=203, end_ns=SECOND_NS)
     wanted = "     1s      200/s  ok    200  failed    0  p50 5.00 ms  p99 5.00 ms  open    3"
     assert format_progress(attrs.evolve(interval, open_sessions=3)) == wanted
 

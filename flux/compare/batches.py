@@ -52,11 +52,7 @@ class Batches:
     def of(cls, summary: Summary) -> "Batches":
         """The rows of a run."""
         rows, width_ns = summary.series.rows, summary.series.width_ns
-        is_used = rows["start_ns"] + width_ns <= summary.end_ns
-        for phase in summary.phases:
-            if phase.is_warmup:
-                is_inside = rows["start_ns"] < phase.end_ns
-                is_used &= ~(is_inside & (rows["start_ns"] + width_ns > phase.start_ns))
+        is_used = summary.series.whole_rows(summary.end_ns, summary.warmups_ns)
         # A file of another tool may not tell what was due; then what ended has to do.
         due = np.flatnonzero(rows["due"] if rows["due"].any() else rows["requests"])
         is_used &= np.arange(len(rows)) < (int(due[-1]) if due.size else 0)
