@@ -35,7 +35,7 @@ def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) 
 def _told(one: Recorded) -> str:
     summary = one.summary
     length = f"{summary.measured_s:.1f} s, " if summary.measured_s > 0 else ""
-    name = one.run.name if one.is_judged_by_flux else f"recorded by {one.tool}"
+    name = one.run.name if one.is_judged_by_flux else f"written by {one.tool}"
     return f"{one.name}: {name}, {length}{summary.total.requests:,} requests"
 
 
