@@ -9,7 +9,7 @@ import attrs
 from flux.errors import FluxError
 from flux.formats.detect import Found
 from flux.formats.facts import Facts
-from flux.formats.parquet import ROWS_PER_GROUP, ParquetWriter
+from flux.formats.parquet import ROWS_PER_GROUP, open_parquet
 from flux.formats.reading import LATENCY_OF, Reading
 from flux.formats.row_files import open_rows
 from flux.formats.row_formats import K6_FORMATS, LINE_FORMATS
@@ -132,13 +132,12 @@ def convert_parquet(reading: Reading, batches: Iterator[Rows], stream: IO[bytes]
     Raises:
         MissingExtra: pyarrow is not installed.
     """
-    writer = ParquetWriter(stream)
-    waiting: list[Rows] = []
-    for rows in batches:
-        waiting.append(rows)
-        if sum(map(len, waiting)) >= ROWS_PER_GROUP:
-            writer.write_all(waiting, reading.facts())
-            waiting = []
-    writer.write_all(waiting, reading.facts())
-    writer.close()
+    with open_parquet(stream) as writer:
+        waiting: list[Rows] = []
+        for rows in batches:
+            waiting.append(rows)
+            if sum(map(len, waiting)) >= ROWS_PER_GROUP:
+                writer.write_all(waiting, reading.facts())
+                waiting = []
+        writer.write_all(waiting, reading.facts())
     return [*reading.notes.warnings, *_filled_in(reading, "parquet")]
