@@ -13,6 +13,10 @@ interval is t·s/√20, with s the deviation of the dᵢ and t = 2.093, the 97.5
 Student's distribution with 19 degrees of freedom. Runs that are not equally long are not paired:
 then s² is the sum of both variances.
 
+What is compared is a ratio r = T/O, and where T and O are off by small shares, ln r is off by the
+difference of these. So dᵢ = Tᵢ/T - Oᵢ/O, each batch as a share of its own run, and the half-width
+is one of ln r. (Of shares of errors it is that of their plain difference.)
+
 The last row, which is not a whole one, rows of warm-up, and those at the end in which nothing was
 due any more are left out. A percentile of a batch is the mean of those of its rows, weighted by
 their requests; rows are of use if half of them have a value above the percentile.
@@ -94,7 +98,7 @@ def half_width(figure: str, ours: Batches, theirs: Batches) -> float | None:
         theirs: of the other run.
 
     Returns:
-        Of errors in shares, of all else as a share of the baseline's figure.
+        Of errors in shares, of all else that of the logarithm of the ratio.
     """
     if not (ours.has_enough and theirs.has_enough):
         return None
@@ -106,10 +110,9 @@ def half_width(figure: str, ours: Batches, theirs: Batches) -> float | None:
     if our is None or their is None:
         return None
     if figure != "errors":
-        mean = float(our.mean())
-        if mean <= 0:
+        if min(our.mean(), their.mean()) <= 0:
             return None
-        our, their = our / mean, their / mean
+        our, their = our / our.mean(), their / their.mean()
     if is_paired:
         variance = float(np.var(their - our, ddof=1))
     else:

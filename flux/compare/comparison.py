@@ -145,9 +145,10 @@ def _differences(
     compared = [(figure, latency) for latency in _shared(ours, theirs) for figure in TIMES]
     for figure, latency in (("rate", ""), ("errors", ""), *compared):
         samples = [_sample(one, name, latency) for one in (ours, theirs)]
-        interval = _interval(samples[0], samples[1], figure, seed)
-        factor = factors.get(figure, 1.0)
         our_tells, their_tells = (one.tells(name, latency, figure) for one in (ours, theirs))
+        are_told = our_tells and their_tells
+        interval = _interval(samples[0], samples[1], figure, seed) if are_told else None
+        factor = factors.get(figure, 1.0)
         yield Difference(
             step=name,
             latency=latency,
@@ -157,7 +158,7 @@ def _differences(
             our_count=samples[0].count(figure),
             their_count=samples[1].count(figure),
             interval=interval.widened(factor) if interval else None,
-            without=_without(samples, figure) if our_tells and their_tells else "value",
+            without=_without(samples, figure) if are_told else "value",
         )
 
 
