@@ -9,7 +9,8 @@ from flux.compare.figures import TIMES
 from flux.compare.intervals import LEVEL_PERCENT
 from flux.compare.limits import Verdict
 from flux.compare.recorded import Recorded
-from flux.console import WIDTH, format_count, format_ns
+from flux.console import WIDTH, format_count, format_duration, format_ns, format_share
+from flux.summary import Summary
 
 
 def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) -> str:
@@ -31,9 +32,14 @@ def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) 
 
 def _told(one: Recorded) -> str:
     summary = one.summary
-    length = f"{summary.measured_s:.1f} s, " if summary.measured_s > 0 else ""
+    length = f"{_length(summary)}, " if summary.measured_s > 0 else ""
     name = one.run.name if one.is_judged_by_flux else f"written by {one.tool}"
     return f"{one.name}: {name}, {length}{summary.total.requests:,} requests"
+
+
+def _length(summary: Summary) -> str:
+    text = format_duration(1e9 * summary.measured_s)
+    return f"{text} without warm-up" if summary.warmups_ns else text
 
 
 def figure_name(one: Difference) -> str:
@@ -47,7 +53,7 @@ def format_value(figure: str, value: float | None) -> str:
         return "-"
     if figure in TIMES:
         return format_ns(value)
-    return f"{100 * value:.3g} %" if figure == "errors" else f"{format_count(value)}/s"
+    return format_share(value, 1) if figure == "errors" else f"{format_count(value)}/s"
 
 
 def format_change(figure: str, change: float) -> str:
