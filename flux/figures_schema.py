@@ -121,7 +121,7 @@ def series_row() -> Node:
         "started.",
         {
             "start_ns": count("Where the row begins, nanoseconds."),
-            "end_ns": count("Where it ends, nanoseconds."),
+            "end_ns": count("Where it ends: with the run, if that ended within it."),
             "due": count("Sessions that were to start."),
             "started": count("Sessions that did."),
             "dropped": count("Of those due, given up."),

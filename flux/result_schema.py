@@ -112,6 +112,12 @@ def _run() -> Node:
                 "description": "Wall-clock time of 0 ns (RFC 3339).",
             },
             "duration_ns": count("How long the run was, nanoseconds."),
+            "load_end_ns": or_null(
+                count(
+                    "When arrivals ended: by the plan, when the run was stopped, or as far as rows "
+                    "tell, with the last of them; null until the end."
+                )
+            ),
             "ended_by": _ending(),
         },
     )

@@ -4,7 +4,9 @@ Source: JMeter, CSVSaveService and the default `jmeter.save.saveservice.*` prope
 """
 
 import http
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 import attrs
 
@@ -27,7 +29,9 @@ NO_RESPONSE = "Non HTTP response code: "
 NO_MESSAGE = "Non HTTP response message: "
 """Stand before the reason where there was no response, as in JMeter."""
 
-THREAD_GROUPS = {"due": "flux-due", "start": "flux-start"}
+THREAD_GROUPS: Final[Mapping[Basis, str]] = MappingProxyType(
+    {"due": "flux-due", "start": "flux-start"}
+)
 """Names of the thread groups: they tell what the times are counted from."""
 
 

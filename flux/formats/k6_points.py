@@ -69,7 +69,9 @@ RESPONSE_METRIC: Final = "flux_req_response"
 
 def k6_json_format(facts: Facts) -> LineFormat:
     """Lines of JSON: what each metric is, then its points."""
-    header = "".join(_metric_line(name, *kind) for name, kind in METRICS.items())
+    header = "".join(
+        _metric_line(name, *kind) for name, kind in METRICS.items() if _tells(facts, name)
+    )
     return LineFormat(header.encode(), tuple(_parts(facts, _JsonPoint)))
 
 
@@ -150,10 +152,16 @@ _REQUEST: Final[Mapping[str, Values]] = MappingProxyType(
 def _parts(
     facts: Facts, point: "type[_JsonPoint | _CsvPoint]"
 ) -> Iterator[tuple[Selection, Callable[[Rows], Iterator[Words]]]]:
-    request = point(facts, _REQUEST, has_tags=True)
+    told = {name: values for name, values in _REQUEST.items() if _tells(facts, name)}
+    request = point(facts, told, has_tags=True)
     yield requests_only, request.pieces
     yield flagged(Flag.LAST), point(facts, {"iterations": _one}, has_tags=False).pieces
     yield flagged(Flag.DROPPED), point(facts, {"dropped_iterations": _one}, has_tags=False).pieces
+
+
+def _tells(facts: Facts, metric: str) -> bool:
+    """Whether the rows tell it: of another tool's they may not tell when requests were due."""
+    return metric != RESPONSE_METRIC or "due" in facts.bases
 
 
 @attrs.frozen(eq=False)

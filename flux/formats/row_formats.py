@@ -38,3 +38,6 @@ LINE_FORMATS: Final[Mapping[str, Callable[[Facts, Basis], LineFormat]]] = Mappin
     }
 )
 """Each format, given the run's names and what latencies are counted from."""
+
+K6_FORMATS: Final = frozenset({"k6-json", "k6-csv"})
+"""Of these, those whose every request has a service time, whatever else there is."""
