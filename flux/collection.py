@@ -24,6 +24,7 @@ from flux.columns import (
     NOT_STARTED,
     SUCCESS,
     WITHHELD,
+    Column,
     Columns,
 )
 from flux.conservation import Ledger
@@ -71,6 +72,7 @@ class Collection:
         self._first_open = 0
         self.newest_ns = 0
         """The latest end of a row seen so far."""
+        self._last_due_ns: int | None = None
 
     def _new_tally(self) -> Tally:
         return Tally(len(self._steps), len(self._targets))
@@ -105,17 +107,20 @@ class Collection:
         while (self._first_open + 1) * self._interval_ns <= until_ns:
             yield self._close_first()
 
-    def finish(self, end_ns: int, planned: int | None) -> Iterator[Summary]:
+    def finish(
+        self, end_ns: int, planned: int | None, load_end_ns: int | None = None
+    ) -> Iterator[Summary]:
         """Close what is open, and at last summarise the whole run; add nothing afterwards.
 
         Args:
             end_ns: when the run ended, if no row ended later.
             planned: arrivals released, None if not known.
+            load_end_ns: when arrivals ended; with the last that is in a row, if nobody knows.
         """
+        end_ns = max(end_ns, self.newest_ns)
         yield from self.close(self.newest_ns)
         while self._open:
-            yield self._close_first()
-        end_ns = max(end_ns, self.newest_ns)
+            yield self._close_first(end_ns)
         if end_ns > 0:
             self._timeline.add(end_ns - 1)
         counts = self._counts(self._whole)
@@ -125,6 +130,7 @@ class Collection:
             start_ns=0,
             end_ns=end_ns,
             is_final=True,
+            load_end_ns=self._last_due_ns if load_end_ns is None else load_end_ns,
             sessions=attrs.evolve(_ledger(self._whole), planned=planned),
             series=self._timeline.series(),
             phases=tuple(
@@ -137,9 +143,12 @@ class Collection:
             pulse=self._pulse,
         )
 
-    def _close_first(self) -> Summary:
+    def _close_first(self, run_end_ns: int | None = None) -> Summary:
+        """The oldest interval; the last one of a run is as long as the run was in it."""
         start_ns = self._first_open * self._interval_ns
         end_ns = start_ns + self._interval_ns
+        if run_end_ns is not None:
+            end_ns = min(end_ns, run_end_ns)
         tallies = self._open.pop(self._first_open, {})
         self._first_open += 1
         for number, tally in tallies.items():
@@ -256,7 +265,7 @@ class Collection:
 
     def _add_not_started(self, tally: Tally, rows: Columns) -> None:
         tally.add_not_started(rows)
-        self._timeline.count("due", rows["due_ns"])
+        self._count_due(rows["due_ns"], rows["due_ns"][~rows.flagged(CANCELLED)])
         for name, flag in (("dropped", DROPPED), ("withheld", WITHHELD), ("cancelled", CANCELLED)):
             self._timeline.count(name, rows["due_ns"][rows.flagged(flag)])
 
@@ -264,9 +273,16 @@ class Collection:
         tally.add_sessions(rows)
         is_first, is_last = rows.flagged(FIRST), rows.flagged(LAST)
         begins_ns, ends_ns = rows["start_ns"][is_first], rows["end_ns"][is_last]
-        self._timeline.count("due", rows["due_ns"][is_first])
+        due_ns = rows["due_ns"][is_first]
+        self._count_due(due_ns, due_ns)
         self._timeline.count("started", begins_ns)
         self._timeline.users.add(begins_ns, ends_ns)
+
+    def _count_due(self, due_ns: Column, came_ns: Column) -> None:
+        """Count sessions that were due, and note the last whose time came."""
+        self._timeline.count("due", due_ns)
+        if came_ns.size:
+            self._last_due_ns = max(self._last_due_ns or 0, int(came_ns.max()))
 
     def _add_requests(self, tally: Tally, time_ns: int, rows: Columns) -> None:
         tally.add_requests(rows)

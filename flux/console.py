@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from flux.histogram import Histogram
 from flux.stage import Run
 from flux.summary import Judgement, PhaseSummary, StepSummary, Summary
-from flux.units import Duration
+from flux.units import INT64_MAX, Duration
 
 WIDTH = 80
 NAME_WIDTH = 20
@@ -82,7 +82,7 @@ def format_progress(summary: Summary) -> str:
     opened = "-" if summary.open_sessions is None else f"{summary.open_sessions:,}"
     p50, p99 = (format_percentile(total.response, percent) for percent in (50, 99))
     return (
-        f"{_seconds(summary.end_ns / 1e9):>7} {format_count(summary.load_per_s):>8}/s  "
+        f"{format_duration(summary.end_ns):>7} {format_count(summary.load_per_s):>8}/s  "
         f"ok {total.successes:>6}  failed {total.failures:>4}  "
         f"p50 {p50:>7}  p99 {p99:>7}  open {opened:>4}"
     )
@@ -97,6 +97,34 @@ def format_ns(time_ns: float) -> str:
         if abs(time_ns) >= 0.9995 * size:
             return f"{_three_digits(time_ns / size)} {unit}"
     raise AssertionError("unreachable: the smallest unit fits")
+
+
+def format_duration(time_ns: float) -> str:
+    """A length or a moment of a run, to the millisecond: "1m5.5s", "250ms"."""
+    size_ns = min(int(abs(time_ns)), INT64_MAX - 10**6)
+    text = str(Duration((size_ns + 500_000) // 10**6 * 10**6))
+    return f"-{text}" if time_ns < 0 and text != "0s" else text
+
+
+def format_size(size_bytes: float) -> str:
+    """A number of bytes with three significant digits and its unit: "7.04 kB"."""
+    if size_bytes < 1000:
+        return f"{size_bytes:.0f} B"
+    for power, unit in ((1, "kB"), (2, "MB"), (3, "GB"), (4, "TB")):
+        size = size_bytes / 1000**power
+        if size < 999.5 or unit == "TB":
+            return f"{_three_digits(size)} {unit}"
+    raise AssertionError("unreachable: TB takes every size")
+
+
+def format_share(count: float, whole: float) -> str:
+    """In per cent; 0 only if it is none, and 100 only if it is all."""
+    if count in (0, whole):
+        return "100 %" if count else "0 %"
+    percent = 100 * count / whole
+    if percent >= 99:  # what is missing counts
+        return f"{min(percent, 99.99):.4g} %"
+    return f"{percent:.3g} %" if percent >= 0.001 else "<0.001 %"
 
 
 def format_percentile(histogram: Histogram, percent: float) -> str:
@@ -122,13 +150,9 @@ def _three_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def _seconds(seconds: float) -> str:
-    return str(Duration(round(seconds * 1000) * 10**6))
-
-
 def _head(verdict: str, summary: Summary, run: Run) -> str:
     shard = f"   shard {run.shard}" if run.shard.count > 1 else ""
-    facts = f"   {_seconds(summary.duration_s)}   seed {run.seed}{shard}"
+    facts = f"   {format_duration(summary.end_ns - summary.start_ns)}   seed {run.seed}{shard}"
     return f"{verdict}   {_cut(run.name, WIDTH - len(facts) - len(verdict) - 3)}{facts}"
 
 
@@ -142,7 +166,7 @@ def _count_table(steps: Sequence[StepSummary], duration_s: float) -> Iterator[st
     for step in steps:
         rate_per_s = step.requests / duration_s if duration_s > 0 else 0.0
         counts = (f"{count:,}" for count in (step.requests, step.successes, step.failures))
-        yield _row(step.name, (*counts, format_count(rate_per_s), _size(step.bytes_in)))
+        yield _row(step.name, (*counts, format_count(rate_per_s), format_size(step.bytes_in)))
 
 
 def _target_table(targets: Sequence[StepSummary], duration_s: float) -> Iterator[str]:
@@ -229,21 +253,14 @@ def _facts(summary: Summary) -> Iterator[str]:
 
 def _plan(summary: Summary) -> str:
     """What was planned against what came of it; nothing where nothing was planned ahead."""
-    planned, duration_s = summary.sessions.planned, summary.duration_s
+    planned, load_s = summary.sessions.planned, summary.load_s
     planned = planned and planned - summary.sessions.cancelled  # those were not due yet
-    if not planned or duration_s <= 0:
+    if not planned or load_s <= 0:
         return ""
     started = summary.sessions.started - summary.sessions.repeated
-    rates = (format_count(count / duration_s) for count in (planned, started))
+    rates = (format_count(count / load_s) for count in (planned, started))
     due, begun = rates
-    return f"{due}/s sessions due, {begun}/s started: {_share(started, planned)}"
-
-
-def _share(count: int, whole: int) -> str:
-    """In per cent; 100 only if it is all."""
-    if count == whole:
-        return "100 %"
-    return f"{min(100 * count / whole, 99.99):.4g} %"
+    return f"{due}/s sessions due, {begun}/s started: {format_share(started, planned)}"
 
 
 def _lag(summary: Summary) -> str:
@@ -283,7 +300,7 @@ def _thresholds(summary: Summary) -> Iterator[str]:
         if verdict.reason:
             text += f" ({verdict.reason})"
         if verdict.first_failed_ns is not None:
-            text += f"; first failed at {_seconds(verdict.first_failed_ns / 1e9)}"
+            text += f"; first failed at {format_duration(verdict.first_failed_ns)}"
         yield from _field("threshold" if not index else "", text)
 
 
@@ -310,13 +327,3 @@ def _field(name: str, text: str) -> Iterator[str]:
             break_long_words=False,
             break_on_hyphens=False,
         )
-
-
-def _size(size_bytes: int) -> str:
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    for power, unit in ((1, "kB"), (2, "MB"), (3, "GB"), (4, "TB")):
-        size = size_bytes / 1000**power
-        if size < 999.5 or unit == "TB":
-            return f"{_three_digits(size)} {unit}"
-    raise AssertionError("unreachable: TB takes every size")

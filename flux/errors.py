@@ -5,6 +5,7 @@
     ├── InvalidPipeline      78    the pipeline file has one or more problems
     ├── HostNotAllowed      108    a name is that of somebody else's host, and nobody allowed it
     ├── StageFailed           1    a stage raised: carries the stage's name and package
+    ├── WrongOutput           1    a stage sent, or told, what its kind must not
     ├── MissingExtra          1    an optional dependency is not installed
     └── StorageFailed         1    a results folder or file cannot be written
 
@@ -12,7 +13,6 @@ A failed request is never an exception: it is an OUTCOME row with an error code.
 """
 
 import enum
-import os
 import traceback
 
 
@@ -79,18 +79,26 @@ class MissingExtra(FluxError):
         )
 
 
+class WrongOutput(FluxError):
+    """A stage sent rows, or told numbers, that its kind must not."""
+
+
 class StageFailed(FluxError):
     """A stage raised what nobody expected: the stage is named, and the place."""
 
     def __init__(
-        self, stage: str, use: str, package: str, cause: BaseException, *, module: str = ""
+        self, stage: str, use: str, package: str, cause: BaseException, place: str = ""
     ) -> None:
-        place = place_of(cause, module)
-        super().__init__(
-            f"stage {stage!r} ({use}, from {package}) failed: "
-            f"{type(cause).__name__}: {cause}{f', at {place}' if place else ''}",
-            details="".join(traceback.format_exception(cause)),
-        )
+        text, hint = f"{type(cause).__name__}: {cause}", None
+        details = "".join(traceback.format_exception(cause))
+        if isinstance(cause, FluxError):
+            text, hint, self.exit_code = cause.message, cause.hint, cause.exit_code
+        if isinstance(cause, FluxError) and cause.__cause__ is None:
+            details = cause.details  # it explains itself
+        elif place:
+            text += f" ({place})"
+        text = f"stage {stage!r} ({use}, from {package}) failed: {text}"
+        super().__init__(text, hint=hint, details=details)
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -98,13 +106,3 @@ def is_interruption(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(KeyboardInterrupt) is not None
     return isinstance(error, KeyboardInterrupt)
-
-
-def place_of(error: BaseException, module: str) -> str:
-    """File and line where it was raised; where that was called from this module, if it was."""
-    frames = [
-        (frame.f_code.co_filename, line, frame.f_globals.get("__name__"))
-        for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    own = [frame for frame in frames if frame[2] == module] or frames
-    return f"{os.path.relpath(own[-1][0])}:{own[-1][1]}" if own else ""

@@ -10,10 +10,11 @@ from typing import Any
 
 import attrs
 
+from flux.blame import blaming
 from flux.config.document import Document
 from flux.config.locate import Path
 from flux.config.problems import Problem, did_you_mean
-from flux.config.structure import key_of, structure_stage
+from flux.config.structure import key_of, structure
 from flux.stage import kind_of
 from flux.wiring import Draft
 
@@ -67,8 +68,8 @@ class Overrides:
             if any(key in table for key in group):
                 own = {key: one for key, one in own.items() if key not in group}
         merged = {**own, **table}
-        base, package = self._document.base, draft.package
-        return structure_stage(type(draft.stage), merged, path, base=base, package=package)
+        with blaming(draft):
+            return structure(type(draft.stage), merged, path, base=self._document.base)
 
     def _table(self, draft: Draft) -> dict[str, Any]:
         table: dict[str, Any] = self._document.values["stage"][draft.path[1]]

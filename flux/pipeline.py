@@ -12,10 +12,11 @@ from typing import Any
 
 import attrs
 
+from flux.blame import blaming
 from flux.config.document import Document, finish, parse, read_text
 from flux.config.locate import Path
 from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
-from flux.config.structure import structure, structure_stage
+from flux.config.structure import structure
 from flux.graph import Node, Pipeline, Settings, describe
 from flux.graph_checks import check_graph, check_shape
 from flux.guards.contacts import check_contacts
@@ -143,7 +144,10 @@ class _Compiler:
         tables = self.document.values.get("stage")
         if not isinstance(tables, list) or len(drafts) < len(tables):
             return None
-        executors = (one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME)
+        executors = [one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME]
+        for one in executors:
+            with blaming(one):
+                Parts.of_stages([(one.name, one.stage)])
         return Parts.of_stages([(one.name, one.stage) for one in executors]).run_steps
 
     def _read_stages(self) -> list[Draft | None] | None:
@@ -164,17 +168,16 @@ class _Compiler:
         if entry is None:
             return None
         own = {key: value for key, value in table.items() if key not in _OWN_KEYS}
-        kind = entry.load()
-        stage, problems = structure_stage(
-            kind, own, path, base=self.document.base, package=entry.package
-        )
+        loaded = entry.load()
+        with blaming(entry):
+            stage, problems = structure(loaded, own, path, base=self.document.base)
         self.problems += problems
         name = self._name(table, path, entry.name, taken)
         inputs = self._inputs(table, path)
         if name is None:
             return None
         draft = Draft(
-            name, entry.name, entry.package, kind if stage is None else stage, inputs, path
+            name, entry.name, entry.package, loaded if stage is None else stage, inputs, path
         )
         return draft if draft.has_place else None
 

@@ -69,7 +69,7 @@ def result_document(summary: Summary, run: Run) -> Document:
             {"time_ns": mark.time_ns, "kind": mark.kind, "text": mark.text}
             for mark in summary.marks
         ],
-        "series": list(_series_rows(summary.series)) if is_final else [],
+        "series": list(_series_rows(summary.series, summary.end_ns)) if is_final else [],
         "histograms": [_histograms(step) for step in summary.steps] if is_final else [],
     }
 
@@ -116,6 +116,7 @@ def _run(summary: Summary, run: Run) -> Document:
         "shard": {"index": run.shard.index, "count": run.shard.count},
         "started_at": run.started_at.isoformat(),
         "duration_ns": summary.end_ns - summary.start_ns,
+        "load_end_ns": summary.load_end_ns,
         "ended_by": _ending(run.control.ending),
     }
 
@@ -266,17 +267,20 @@ def _texts(statuses: Any) -> dict[str, int]:
     return {str(status): count for status, count in statuses.items()}
 
 
-def _series_rows(series: Series) -> Iterator[Document]:
+def _series_rows(series: Series, run_end_ns: int) -> Iterator[Document]:
     """One object a row; where a row has no response time, null stands for it."""
     names = (*COUNTS, *LEVELS, *PEAKS)
     columns = [series.rows[name].tolist() for name in ("start_ns", *names)]
+    ends_ns = series.ends_ns(run_end_ns).tolist()
     quantiles = [series.rows[name].tolist() for name in QUANTILES]
-    for values, times_ns, sketch in zip(zip(*columns), zip(*quantiles), series.sketches):
+    for values, end_ns, times_ns, sketch in zip(
+        zip(*columns), ends_ns, zip(*quantiles), series.sketches
+    ):
         start_ns, *counts = values
         known = times_ns if sketch.codes.size else (None,) * (len(PERCENTS) + 1)
         yield {
             "start_ns": start_ns,
-            "end_ns": start_ns + series.width_ns,
+            "end_ns": end_ns,
             **dict(zip(names, counts)),
             **dict(zip(QUANTILES, known)),
         }

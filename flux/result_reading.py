@@ -138,6 +138,7 @@ def _summary(document: Document) -> Summary:
         sessions=_ledger(sessions),
         held_sessions=sessions["held"],
         skipped_steps=sessions["skipped_steps"],
+        load_end_ns=document["run"]["load_end_ns"],
         series=_series(document["series"]),
         pulse=_pulse(document["closed_model"]),
         findings=tuple(
@@ -299,6 +300,7 @@ def _series(tables: Sequence[Document]) -> Series:
     rows = np.zeros(len(tables), ROW)
     for name in ROW.names or ():
         rows[name] = [table[name] or 0 for table in tables]
+    # The last one may have been cut by the end of the run, and is alone only if it was short.
     width_ns = tables[0]["end_ns"] - tables[0]["start_ns"]
     return Series(width_ns, rows, tuple(map(_sketch, tables)))
 

@@ -93,6 +93,19 @@ class Sketch:
         return middles_ns
 
 
+def worth_a_rate(lengths: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Lengths of rows, NaN for one that is not half as long as the others.
+
+    So little time says nothing about a rate: one request in the last millisecond of a run would be
+    a thousand per second.
+    """
+    usual = np.nanmax(lengths, initial=0.0)
+    kept: npt.NDArray[np.float64] = np.where(
+        (lengths > 0) & (lengths >= usual / 2), lengths, np.nan
+    )
+    return kept
+
+
 EMPTY_SKETCH = Sketch(np.empty(0, np.int64), np.empty(0, np.int64))
 """No values."""
 
@@ -114,6 +127,29 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def ends_ns(self, run_end_ns: int) -> npt.NDArray[np.int64]:
+        """(n,) where each row ends: with the run, if that ended within it."""
+        starts_ns: npt.NDArray[np.int64] = self.rows["start_ns"]
+        ends_ns = starts_ns + self.width_ns
+        # What was due after the end of a run that was stopped has rows that nobody came to.
+        return np.where(starts_ns < run_end_ns, np.minimum(ends_ns, run_end_ns), ends_ns)
+
+    def whole_rows(
+        self, run_end_ns: int, left_out_ns: Iterable[tuple[int, int]] = ()
+    ) -> npt.NDArray[np.bool_]:
+        """Which rows the run went through from their beginning to their end: (n,) bool.
+
+        Args:
+            run_end_ns: when the run ended.
+            left_out_ns: from when to when there was what is not wanted, such as warm-up; rows that
+                have a part of it are not among them.
+        """
+        starts_ns, ends_ns = self.rows["start_ns"], self.rows["start_ns"] + self.width_ns
+        is_whole: npt.NDArray[np.bool_] = ends_ns <= run_end_ns
+        for begin_ns, end_ns in left_out_ns:
+            is_whole &= (starts_ns >= end_ns) | (ends_ns <= begin_ns)
+        return is_whole
 
     def widen(self, width_ns: int) -> "Series":
         """The same run with longer rows.

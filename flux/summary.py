@@ -213,6 +213,9 @@ class Summary:
     """Steps that ended sessions never ran."""
     open_sessions: int | None = None
     """Sessions (in the closed model, users) under way when this was made; None if not known."""
+    load_end_ns: int | None = None
+    """Of a whole run, when arrivals ended: by the plan, when it was stopped, or as far as rows
+    tell, with the last of them. After it there is only the drain. None if not known."""
     series: Series = attrs.field(factory=Series)
     """The run row by row of time; of an interval, its one row."""
     pulse: Pulse | None = attrs.field(default=None, repr=False, eq=False)
@@ -251,13 +254,26 @@ class Summary:
         return (self.end_ns - self.start_ns) / 1e9
 
     @property
+    def warmups_ns(self) -> tuple[tuple[int, int], ...]:
+        """From when to when there was warm-up in it."""
+        shared = (
+            (max(phase.start_ns, self.start_ns), min(phase.end_ns, self.end_ns))
+            for phase in self.phases
+            if phase.is_warmup
+        )
+        return tuple((start_ns, end_ns) for start_ns, end_ns in shared if start_ns < end_ns)
+
+    @property
     def measured_s(self) -> float:
         """Length of it without warm-up, seconds."""
-        warmup = [phase for phase in self.phases if phase.is_warmup]
-        shared_ns = (
-            min(phase.end_ns, self.end_ns) - max(phase.start_ns, self.start_ns) for phase in warmup
-        )
-        return (self.end_ns - self.start_ns - sum(max(0, ns) for ns in shared_ns)) / 1e9
+        warmup_ns = sum(end_ns - start_ns for start_ns, end_ns in self.warmups_ns)
+        return (self.end_ns - self.start_ns - warmup_ns) / 1e9
+
+    @property
+    def load_s(self) -> float:
+        """Length of it without the drain: the time in which sessions were due, seconds."""
+        end_ns = self.end_ns if self.load_end_ns is None else min(self.load_end_ns, self.end_ns)
+        return (end_ns - self.start_ns) / 1e9
 
     @property
     def rate_per_s(self) -> float:
@@ -311,6 +327,7 @@ class Summary:
         for part in parts:
             _check_names("steps", self.steps, part.steps)
             _check_names("targets", self.targets, part.targets)
+        known_ns = [part.load_end_ns for part in parts if part.load_end_ns is not None]
         return Summary(
             start_ns=min(part.start_ns for part in parts),
             end_ns=max(part.end_ns for part in parts),
@@ -323,6 +340,7 @@ class Summary:
             held_sessions=sum(part.held_sessions for part in parts),
             skipped_steps=sum(part.skipped_steps for part in parts),
             open_sessions=_known_sum(part.open_sessions for part in parts),
+            load_end_ns=max(known_ns) if known_ns else None,
             series=self.series.merge(part.series for part in parts[1:]),
             pulse=_merged_pulse([part.pulse for part in parts if part.pulse is not None]),
             findings=tuple(dict.fromkeys(one for part in parts for one in part.findings)),

@@ -120,12 +120,13 @@ def collect_all(
     planned: int | None = None,
     interval_ns: int = SECOND_NS,
     targets: Sequence[str] = (),
+    end_ns: int = 0,
 ) -> list[Summary]:
-    """The summaries of all intervals, and the final one."""
+    """The summaries of all intervals, and the final one, of a run that was to end then."""
     collection = Collection(steps, interval_ns, targets=targets)
     for batch in batches:
         collection.add(batch)
-    return list(collection.finish(0, planned))
+    return list(collection.finish(end_ns, planned))
 
 
 def final_of(rows: Sequence[dict[str, int]], **options: Any) -> Summary:

@@ -156,10 +156,7 @@ def test_a_stage_that_raises_is_one_line_on_the_terminal_and_a_traceback_in_the_
     ended = flux(shaper='[[stage]]\nuse = "broken"', executor=f"processes = {processes}")
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
-    said = (
-        "stage 'broken' (broken, from odd-sea) failed: ZeroDivisionError: no sea, "
-        "at site/odd_sea.py:20"
-    )
+    said = "stage 'broken' (broken, from odd-sea) failed: ZeroDivisionError: no sea (odd_sea.py:20)"
     assert said in ended.stderr.splitlines()[-2]
     assert "flux.log" in ended.stderr.splitlines()[-1]
     assert field(ended.stderr, "look at").startswith("stage 'broken'")
@@ -178,9 +175,7 @@ def test_a_stage_that_cannot_get_ready_leaves_a_result_and_a_traceback(
 ) -> None:
     ended = flux(more='[[stage]]\nuse = "unready"')
     assert ended.returncode == 1
-    said = (
-        "stage 'unready' (unready, from odd-sea) failed: RuntimeError: not today, at site/odd_sea"
-    )
+    said = "stage 'unready' (unready, from odd-sea) failed: RuntimeError: not today (odd_sea"
     assert f"error: {said}" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "in prepare" in (tmp_path / "results" / "result_1" / "flux.log").read_text()
@@ -271,13 +266,13 @@ def test_the_check_names_folders_that_are_not_there(flux: Flux, tmp_path: pathli
 @pytest.mark.parametrize(
     ("factor", "told"),
     [
-        ("nan", "stage 'wrong' made the level nan at 0.3 s"),
-        ("inf", "stage 'wrong' made the level inf at 0.3 s"),
-        ("1e308", "stage 'wrong' made the level inf at 0.3 s"),
-        ("1e300", "stage 'wrong' made the level 5e+30"),
-        ("-1", "stage 'wrong' made the level -5"),
-        ("no number", "stage 'wrong' (wrong, from odd-sea) failed: ValueError: could not convert"),
-        ("check", "stage[1] cannot be checked: Wrong of package odd-sea raised ZeroDivisionError"),
+        ("nan", "factor_at gave nan at 0.3 s"),
+        ("inf", "factor_at gave inf at 0.3 s"),
+        ("1e308", "it made the level inf at 0.3 s"),
+        ("1e300", "it made the level 5e+30"),
+        ("-1", "factor_at gave -1 at 0.3 s"),
+        ("no", "factor_at raised ValueError: could not convert string to float: 'no' (odd_sea.py:"),
+        ("check", "ZeroDivisionError: never (odd_sea.py:"),
     ],
 )
 def test_a_shaper_that_makes_no_sense_is_one_message_of_the_plan(
@@ -288,9 +283,10 @@ def test_a_shaper_that_makes_no_sense_is_one_message_of_the_plan(
         f'duration = "1s"\n[[stage]]\n{generator}\n{shaper}\n[[stage]]\nuse = "null"\n'
     )
     ended = flux("plan", "wrong.toml", "--plot", "plan.svg")
-    assert told in ended.stderr.splitlines()[0], ended.stderr
-    assert ended.stderr.count("stage") == 1 + ended.stderr.count("[[stage")  # and said once
+    said = f"error: stage 'wrong' (wrong, from odd-sea) failed: {told}"
+    assert ended.stderr.startswith(said), ended.stderr
+    assert ended.stderr.count(told) == 1
     assert "Traceback" not in ended.stderr
     assert "Warning" not in ended.stderr
-    assert ended.returncode in (1, 78)
+    assert ended.returncode == 1
     assert not (tmp_path / "plan.svg").exists()

@@ -9,22 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux.attention import look_at
+from flux.compare.comparison import compare
+from flux.compare.recorded import Recorded
+from flux.compare.text import format_comparison
 from flux.console import (
     WIDTH,
     format_count,
+    format_duration,
     format_ns,
     format_percentile,
     format_progress,
+    format_share,
+    format_size,
     format_summary,
     verdict_text,
 )
 from flux.histogram import Histogram
+from flux.report.facts import facts
+from flux.result_file import result_document, write_result
+from flux.runs.folders import RunFolder
+from flux.runs.listing import run_line, table
 from flux.schemas import ErrorCode, Flag
 from flux.stage import Run, Shard
 from flux.summary import Finding, Judgement
 from flux.thresholds import judge
 from flux.validity import find
 from tests.outcomes import (
+    SECOND_NS,
     TARGETS,
     as_rows,
     collect_all,
@@ -54,7 +65,7 @@ buy                         -        -        -        -            -          -
 total                 5.00 ms  5.00 ms  5.00 ms   9.98 s      5.00 ms    5.00 ms
 -         fewer requests than it takes: 2 for p50, 20 for p95, 100 for p99
 
-plan      60/s sessions due, 59.8/s started: 99.67 %
+plan      63.0/s sessions due, 62.8/s started: 99.67 %
 lag       start - due: p50 0 ns, p99 0 ns, max 0 ns
 sessions  planned 600 = started 598 + dropped 2 + cancelled 0 ✓
           started 598 = 596 ok + 2 failed + 0 aborted ✓
@@ -209,7 +220,7 @@ def test_sessions_that_waited_for_a_place_are_told_beside_the_lag() -> None:
 
 def test_progress_is_one_line() -> None:
     rows = [request(number * 1_000_000) for number in range(200)]
-    interval, _ = collect_all([as_rows(rows)], planned=203)
+    interval, _ = collect_all([as_rows(rows)], planned=203, end_ns=SECOND_NS)
     wanted = "     1s      200/s  ok    200  failed    0  p50 5.00 ms  p99 5.00 ms  open    3"
     assert format_progress(attrs.evolve(interval, open_sessions=3)) == wanted
 
@@ -275,3 +286,61 @@ def test_a_percentile_of_too_few_values_is_a_dash(
     histogram = Histogram()
     histogram.record(np.full(count, 5_000_000))
     assert format_percentile(histogram, percent) == ("5.00 ms" if is_known else "-")
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "text"),
+    [
+        (0, "0s"),
+        (499_999, "0s"),
+        (500_000, "1ms"),
+        (8_025_499_999, "8.025s"),
+        (8_025_500_000, "8.026s"),
+        (90_500_000_000, "1m30.5s"),
+        (-50_000_000, "-50ms"),
+        (-1, "0s"),
+        (1e300, "106751d23h47m16.854s"),
+    ],
+)
+def test_a_duration_is_to_the_nearest_millisecond(time_ns: float, text: str) -> None:
+    assert format_duration(time_ns) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "whole", "text"),
+    [
+        (0, 7, "0 %"),
+        (7, 7, "100 %"),
+        (1, 3, "33.3 %"),
+        (2, 598, "0.334 %"),
+        (598, 600, "99.67 %"),
+        (10**7 - 1, 10**7, "99.99 %"),
+        (1, 10**7, "<0.001 %"),
+        (0.05, 1, "5 %"),
+    ],
+)
+def test_a_share_is_all_or_nothing_only_if_it_is(count: float, whole: float, text: str) -> None:
+    assert format_share(count, whole) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (7040, "7.04 kB"), (999_499, "999 kB"), (999_500, "1.00 MB")],
+)
+def test_a_size_has_three_digits(size: int, text: str) -> None:
+    assert format_size(size) == text
+
+
+def test_one_duration_is_one_text_on_every_page(tmp_path: pathlib.Path) -> None:
+    summary = final_of([request(0, 8_025_600_000)], planned=1)
+    run = run_of()
+    assert "   8.026s   " in format_summary(summary, run).splitlines()[0]
+    document = result_document(summary, run)
+    assert dict(facts(document))["duration"] == "8.026s"
+    folder = tmp_path / "result_1"
+    write_result(folder / "result.json", document)
+    (folder / "flux.log").write_text("")
+    (line,) = (one for one in table([run_line(RunFolder(folder))]) if "8.0" in one)
+    assert " 8.026s " in line
+    recorded = Recorded("1", summary, run, is_valid=True)
+    assert "checkout, 8.026s, 1 requests" in format_comparison(compare(recorded, recorded))

@@ -183,7 +183,7 @@ def test_intervals_know_the_phases_in_them_and_the_load() -> None:
 
 
 def test_progress_and_interval_lines_show_the_load_of_warmup() -> None:
-    warm, *_ = summaries([request(number) for number in range(200)])
+    warm, *_ = summaries([request(number) for number in range(200)], end_ns=SECOND_NS)
     assert format_progress(warm).startswith("     1s      200/s  ok    200  failed    0  p50 5.00")
     assert [COLUMNS[name](warm) for name in ("requests", "rate_per_s")] == ["200", "200.0"]
     assert float(COLUMNS["response_p99_ms"](warm)) == pytest.approx(5, rel=1e-3)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from flux.cli.options import BASIS
 from flux.cli.results import RESULTS
 from flux.compare.comparison import SEED, Comparison
 from flux.compare.comparison import compare as compare_runs
@@ -20,6 +21,7 @@ from flux.formats.input import STANDARD_INPUT, open_input
 from flux.formats.run_files import find_rows
 from flux.result_file import Document, read_result
 from flux.result_reading import has_histograms, read_back
+from flux.rows import Basis
 from flux.runs.folders import RunFolder, find_run
 from flux.storage import write_whole
 
@@ -47,6 +49,7 @@ class NotComparable(FluxError):
     type=click.Path(dir_okay=False, path_type=pathlib.Path),
     help="Write a page to this file, too.",
 )
+@BASIS
 @RESULTS
 def compare(
     runs: Sequence[str],
@@ -54,6 +57,7 @@ def compare(
     seed: int,
     as_json: bool,
     page: pathlib.Path | None,
+    basis: Basis | None,
     results: pathlib.Path,
 ) -> ExitCode:
     """Compare runs with the first of them, with 95 % confidence intervals.
@@ -67,7 +71,7 @@ def compare(
     parsed = [Limit.parse(one) for one in limits]
     if runs.count(STANDARD_INPUT) > 1:
         raise UsageError("standard input can be read once")
-    ours, *others = (_recorded(one, results) for one in runs)
+    ours, *others = (_recorded(one, results, basis) for one in runs)
     comparisons = [compare_runs(ours, theirs, seed) for theirs in others]
     verdicts = judge(parsed, comparisons)
     if page is not None:
@@ -84,7 +88,7 @@ def _show(comparisons: Sequence[Comparison], verdicts: Sequence[Verdict], *, as_
         click.echo("\n".join(format_comparison(one, verdicts) for one in comparisons), nl=False)
 
 
-def _recorded(which: str, results: pathlib.Path) -> Recorded:
+def _recorded(which: str, results: pathlib.Path, basis: Basis | None) -> Recorded:
     with open_input(which, results) as found:
         path = found.path
         if path.is_dir():
@@ -94,7 +98,7 @@ def _recorded(which: str, results: pathlib.Path) -> Recorded:
             return _of_result(which, run.result, run.result_file)
         if detect(path).format == "result":
             return _of_result(found.name, read_result(path), path)
-        return Recorded.of(found.named(read(path)), found.name)
+        return Recorded.of(found.named(read(path, basis=basis)), found.name)
 
 
 def _of_result(which: str, document: Document, path: pathlib.Path) -> Recorded:

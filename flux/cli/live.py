@@ -12,8 +12,9 @@ import click
 
 from flux.console import format_count, format_ns
 from flux.errors import UsageError
-from flux.live.client import ask, find_run
+from flux.live.client import ask, find_running
 from flux.live.protocol import COMMANDS, Request
+from flux.runs.folders import find_path
 from flux.screen.telling import tell
 from flux.units import Duration, Rate, UnitError
 
@@ -57,7 +58,7 @@ def live(
     """
     number, rest = _number(words)
     request = _request(rest, factor, seconds)
-    folder = find_run(results, number)
+    folder = find_running(results) if number is None else find_path(number, results)
     while True:
         status = ask(folder, request)
         _show(status, folder, as_json=as_json)
@@ -66,9 +67,9 @@ def live(
         time.sleep(1)
 
 
-def _number(words: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
+def _number(words: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     if words and words[0].isdecimal():
-        return int(words[0]), words[1:]
+        return words[0], words[1:]
     return None, words
 
 

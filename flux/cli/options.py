@@ -2,12 +2,13 @@
 
 import pathlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from flux.config.problems import Violation
 from flux.graph import ShardText
+from flux.rows import Basis
 from flux.units import Duration, UnitError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,6 +35,13 @@ def check_duration(ctx: click.Context, option: click.Parameter, value: str | Non
 
 
 FILE = click.Path(dir_okay=False, path_type=pathlib.Path)
+
+BASIS = click.option(
+    "--basis",
+    type=click.Choice(get_args(Basis)),
+    help="What latencies are counted from in another tool's file that does not say so; start, as "
+    "these tools do, if absent.",
+)
 
 
 def pipeline_options(command: F) -> F:

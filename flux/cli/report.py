@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import click
 
+from flux.cli.options import BASIS
 from flux.formats.input import open_input
 from flux.formats.output import STANDARD_OUTPUT, open_output
 from flux.report.csv_table import csv_report
@@ -13,6 +14,7 @@ from flux.report.load import Material, load_material
 from flux.report.page import html_report
 from flux.report.plotly_script import load_plotly
 from flux.report.texts import json_report, markdown_report
+from flux.rows import Basis
 
 _TEXTS: Mapping[str, Callable[[Material], str]] = {
     "md": markdown_report,
@@ -37,13 +39,16 @@ _TEXTS: Mapping[str, Callable[[Material], str]] = {
     metavar="FILE|-",
     help="Where to; report.html (or .md, .json, .csv; junit.xml) beside the result if absent.",
 )
+@BASIS
 @click.option(
     "--results",
     type=click.Path(path_type=pathlib.Path),
     default=pathlib.Path("results"),
     help="Folder of the run folders; ./results if absent.",
 )
-def report(run: str, form: str, out: str | None, results: pathlib.Path) -> None:
+def report(
+    run: str, form: str, out: str | None, basis: Basis | None, results: pathlib.Path
+) -> None:
     """Write a report of RUN: the number of a run, its folder, its result.json, or another's file.
 
     That is what vegeta, k6, JMeter, wrk, Locust or HdrHistogram have written; - is standard input.
@@ -54,7 +59,7 @@ def report(run: str, form: str, out: str | None, results: pathlib.Path) -> None:
     """
     plotly = load_plotly() if form == "html" else ""
     with open_input(run, results) as source:
-        material = load_material(source)
+        material = load_material(source, basis)
     text = html_report(material, plotly) if form == "html" else _TEXTS[form](material)
     target = out or str(material.beside("junit.xml" if form == "junit" else f"report.{form}"))
     with open_output(target) as stream:

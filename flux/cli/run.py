@@ -1,7 +1,6 @@
 """`flux run`: run a pipeline and say how it went."""
 
 import datetime
-import gc
 import logging
 import pathlib
 import resource
@@ -23,6 +22,7 @@ from flux.control import Ending
 from flux.demo import open_demo_targets
 from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
 from flux.errors import ExitCode, FluxError, StorageFailed, is_interruption
+from flux.garbage import seldom_collected
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
 from flux.junit import write_junit
@@ -184,11 +184,17 @@ async def _run(pipeline: Pipeline, run: Run, screen: Screen | None, noted: list[
         KeyboardInterrupt: a signal came before it began.
     """
     stopper, results = Stopper(noted), list[RunResult]()
+    failure: Exception | None = None
     async with trio.open_nursery() as listening:
         await listening.start(stopper.listen)
         with stopper.scope:
-            await _prepare_and_run(pipeline, run, screen, stopper, results)
+            try:
+                await _prepare_and_run(pipeline, run, screen, stopper, results)
+            except Exception as error:  # noqa: BLE001  # raised again outside of the nursery, ungrouped
+                failure = error
         listening.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
     if not results:
         raise KeyboardInterrupt
     return results[0]
@@ -208,21 +214,21 @@ async def _prepare_and_run(
         open_workers(pipeline) as pipeline,
     ):
         prepared = await prepare_stages(pipeline)
-        # What exists by now lives as long as the run; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        # The stages get ready for the first arrivals while the clock is still below zero.
-        run = attrs.evolve(
-            run,
-            clock=LiveClock(trio.current_time() + LEAD_S),
-            started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
-        )
-        desk = Desk(pipeline)
-        watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
-        async with open_server(desk, run):
-            stopper.begin(run)
-            results.append(await run_pipeline(pipeline, run, watchers=watchers, prepared=prepared))
-            stopper.end()
+        with seldom_collected():
+            # The stages get ready for the first arrivals while the clock is still below zero.
+            lead = datetime.timedelta(seconds=LEAD_S)
+            run = attrs.evolve(
+                run,
+                clock=LiveClock(trio.current_time() + LEAD_S),
+                started_at=datetime.datetime.now().astimezone() + lead,
+            )
+            desk = Desk(pipeline)
+            watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
+            async with open_server(desk, run):
+                stopper.begin(run)
+                result = await run_pipeline(pipeline, run, watchers=watchers, prepared=prepared)
+                results.append(result)
+                stopper.end()
 
 
 def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:

@@ -13,6 +13,10 @@ interval is t·s/√20, with s the deviation of the dᵢ and t = 2.093, the 97.5
 Student's distribution with 19 degrees of freedom. Runs that are not equally long are not paired:
 then s² is the sum of both variances.
 
+What is compared is a ratio r = T/O, and where T and O are off by small shares, ln r is off by the
+difference of these. So dᵢ = Tᵢ/T - Oᵢ/O, each batch as a share of its own run, and the half-width
+is one of ln r. (Of shares of errors it is that of their plain difference.)
+
 The last row, which is not a whole one, rows of warm-up, and those at the end in which nothing was
 due any more are left out. A percentile of a batch is the mean of those of its rows, weighted by
 their requests; rows are of use if half of them have a value above the percentile.
@@ -52,11 +56,7 @@ class Batches:
     def of(cls, summary: Summary) -> "Batches":
         """The rows of a run."""
         rows, width_ns = summary.series.rows, summary.series.width_ns
-        is_used = rows["start_ns"] + width_ns <= summary.end_ns
-        for phase in summary.phases:
-            if phase.is_warmup:
-                is_inside = rows["start_ns"] < phase.end_ns
-                is_used &= ~(is_inside & (rows["start_ns"] + width_ns > phase.start_ns))
+        is_used = summary.series.whole_rows(summary.end_ns, summary.warmups_ns)
         # A file of another tool may not tell what was due; then what ended has to do.
         due = np.flatnonzero(rows["due"] if rows["due"].any() else rows["requests"])
         is_used &= np.arange(len(rows)) < (int(due[-1]) if due.size else 0)
@@ -98,7 +98,7 @@ def half_width(figure: str, ours: Batches, theirs: Batches) -> float | None:
         theirs: of the other run.
 
     Returns:
-        Of errors in shares, of all else as a share of the baseline's figure.
+        Of errors in shares, of all else that of the logarithm of the ratio.
     """
     if not (ours.has_enough and theirs.has_enough):
         return None
@@ -110,10 +110,9 @@ def half_width(figure: str, ours: Batches, theirs: Batches) -> float | None:
     if our is None or their is None:
         return None
     if figure != "errors":
-        mean = float(our.mean())
-        if mean <= 0:
+        if min(our.mean(), their.mean()) <= 0:
             return None
-        our, their = our / mean, their / mean
+        our, their = our / our.mean(), their / their.mean()
     if is_paired:
         variance = float(np.var(their - our, ddof=1))
     else:

@@ -16,6 +16,7 @@ from flux.compare.draws import stream
 from flux.compare.figures import FEWEST, FIGURES, TIMES, Sample
 from flux.compare.intervals import Interval, plain_interval, relative_interval
 from flux.compare.recorded import COMPARED, Recorded
+from flux.console import format_duration
 from flux.formats.recording import TOTAL
 from flux.summary import StepSummary
 
@@ -145,9 +146,10 @@ def _differences(
     compared = [(figure, latency) for latency in _shared(ours, theirs) for figure in TIMES]
     for figure, latency in (("rate", ""), ("errors", ""), *compared):
         samples = [_sample(one, name, latency) for one in (ours, theirs)]
-        interval = _interval(samples[0], samples[1], figure, seed)
-        factor = factors.get(figure, 1.0)
         our_tells, their_tells = (one.tells(name, latency, figure) for one in (ours, theirs))
+        are_told = our_tells and their_tells
+        interval = _interval(samples[0], samples[1], figure, seed) if are_told else None
+        factor = factors.get(figure, 1.0)
         yield Difference(
             step=name,
             latency=latency,
@@ -157,7 +159,7 @@ def _differences(
             our_count=samples[0].count(figure),
             their_count=samples[1].count(figure),
             interval=interval.widened(factor) if interval else None,
-            without=_without(samples, figure) if our_tells and their_tells else "value",
+            without=_without(samples, figure) if are_told else "value",
         )
 
 
@@ -225,7 +227,8 @@ def _notes(ours: Recorded, theirs: Recorded, factors: Mapping[str, float]) -> It
             yield f"only run {only.name} has {', '.join(missing)}"
     our_s, their_s = ours.summary.measured_s, theirs.summary.measured_s
     if 0 < min(our_s, their_s) < 0.9 * max(our_s, their_s):
-        yield f"the runs are not equally long: {our_s:.1f} s and {their_s:.1f} s"
+        lengths = (format_duration(1e9 * seconds) for seconds in (our_s, their_s))
+        yield f"the runs are not equally long: {' and '.join(lengths)}"
     are_own = ours.is_judged_by_flux and theirs.is_judged_by_flux
     if are_own and (ours.summary.pulse is None) != (theirs.summary.pulse is None):
         yield "one has users who wait for answers, the other has not: they do not ask the same"

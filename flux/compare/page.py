@@ -11,7 +11,7 @@ from flux.compare.intervals import LEVEL_PERCENT
 from flux.compare.limits import Verdict
 from flux.compare.recorded import COMPARED, Recorded
 from flux.compare.text import figure_name, format_change, format_value, said
-from flux.console import format_ns
+from flux.console import format_duration, format_ns
 from flux.histogram import Histogram
 
 _COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#7d4e9e", "#b8860b", "#444444")
@@ -58,7 +58,7 @@ def _text(value: object) -> str:
 
 
 def _runs(runs: Sequence[Recorded]) -> Iterator[str]:
-    heads = ("run", "started", "duration", "requests", "valid")
+    heads = ("run", "started", "measured", "requests", "valid")
     yield f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>"
     for number, one in enumerate(runs):
         valid = {True: "yes", False: "no", None: "not known"}[one.is_valid]
@@ -66,8 +66,8 @@ def _runs(runs: Sequence[Recorded]) -> Iterator[str]:
         yield (
             f"<tr><td>{mark} {_text(one.name)}{' (baseline)' if not number else ''}</td>"
             f"<td>{_text(_started(one))}</td>"
-            f"<td>{one.summary.measured_s:.1f} s</td><td>{one.summary.total.requests:,}</td>"
-            f"<td>{valid}</td></tr>"
+            f"<td>{format_duration(1e9 * one.summary.measured_s)}</td>"
+            f"<td>{one.summary.total.requests:,}</td><td>{valid}</td></tr>"
         )
     yield "</table>"
 

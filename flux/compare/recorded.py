@@ -6,7 +6,15 @@ from types import MappingProxyType
 
 import attrs
 
-from flux.formats.origin import OWN, provenance, run_of, summary_of, tool_of, unknowns
+from flux.formats.origin import (
+    OWN,
+    is_judged_by_flux,
+    provenance,
+    run_of,
+    summary_of,
+    tool_of,
+    unknowns,
+)
 from flux.formats.recording import TOTAL, Recording
 from flux.stage import Run
 from flux.summary import StepSummary, Summary
@@ -31,7 +39,9 @@ class Recorded:
     is_valid: bool | None
     """None: not known, as of one that was repaired, or that flux has not made."""
     tool: str = OWN
-    """Who recorded it."""
+    """Who wrote its file."""
+    is_judged_by_flux: bool = True
+    """Whether flux made the run, so that there must be a verdict on it."""
     latencies: tuple[str, ...] = COMPARED
     """Which of COMPARED it tells."""
     has_failures: bool = True
@@ -51,17 +61,13 @@ class Recorded:
             run=run_of(recording),
             is_valid=None,
             tool=tool_of(recording),
+            is_judged_by_flux=is_judged_by_flux(recording),
             latencies=tuple(one for one in COMPARED if one in recording.told),
             has_failures=recording.has_failures,
             quoted_ns=recording.quoted_ns,
             path=recording.path.resolve(),
             caveats=(provenance(recording), *unknowns(recording), *recording.warnings),
         )
-
-    @property
-    def is_judged_by_flux(self) -> bool:
-        """Whether flux made the run, so that there must be a verdict on it."""
-        return self.tool == OWN
 
     def step(self, name: str) -> StepSummary | None:
         """A step of it, or all together."""

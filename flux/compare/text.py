@@ -9,7 +9,8 @@ from flux.compare.figures import TIMES
 from flux.compare.intervals import LEVEL_PERCENT
 from flux.compare.limits import Verdict
 from flux.compare.recorded import Recorded
-from flux.console import WIDTH, format_count, format_ns
+from flux.console import WIDTH, format_count, format_duration, format_ns, format_share
+from flux.summary import Summary
 
 
 def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) -> str:
@@ -20,10 +21,7 @@ def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) 
         f"     run {_told(theirs)}",
         "",
     ]
-    for name in differing_names([comparison]):
-        lines.append(_row(name, ("baseline", "run", "difference", f"{LEVEL_PERCENT} % interval")))
-        lines += (_line(one) for one in comparison.differences if one.step == name)
-        lines.append("")
+    lines += _tables(comparison)
     for note in comparison.notes:
         lines += _wrapped("note", note)
     for verdict in verdicts:
@@ -34,9 +32,14 @@ def format_comparison(comparison: Comparison, verdicts: Sequence[Verdict] = ()) 
 
 def _told(one: Recorded) -> str:
     summary = one.summary
-    length = f"{summary.measured_s:.1f} s, " if summary.measured_s > 0 else ""
-    name = one.run.name if one.is_judged_by_flux else f"recorded by {one.tool}"
+    length = f"{_length(summary)}, " if summary.measured_s > 0 else ""
+    name = one.run.name if one.is_judged_by_flux else f"written by {one.tool}"
     return f"{one.name}: {name}, {length}{summary.total.requests:,} requests"
+
+
+def _length(summary: Summary) -> str:
+    text = format_duration(1e9 * summary.measured_s)
+    return f"{text} without warm-up" if summary.warmups_ns else text
 
 
 def figure_name(one: Difference) -> str:
@@ -50,13 +53,13 @@ def format_value(figure: str, value: float | None) -> str:
         return "-"
     if figure in TIMES:
         return format_ns(value)
-    return f"{100 * value:.3g} %" if figure == "errors" else f"{format_count(value)}/s"
+    return format_share(value, 1) if figure == "errors" else f"{format_count(value)}/s"
 
 
 def format_change(figure: str, change: float) -> str:
     """A difference in per cent, or of shares in points."""
     unit = "pt" if figure == "errors" else "%"
-    return f"{100 * change:+.{2 if figure == 'errors' else 1}f} {unit}"
+    return f"{100 * change:+,.{2 if figure == 'errors' else 1}f} {unit}"
 
 
 def said(one: Difference) -> str:
@@ -68,21 +71,41 @@ def said(one: Difference) -> str:
     return one.certainty
 
 
-def _line(one: Difference) -> str:
-    cells = [format_value(one.figure, value) for value in (one.ours, one.theirs)]
-    interval = one.interval
-    if interval is None:
-        change = "-" if one.change is None else format_change(one.figure, one.change)
-        return _row(f"  {figure_name(one)}", (*cells, change, "-"), said(one))
-    ends = " … ".join(format_change(one.figure, end) for end in (interval.low, interval.high))
-    change = format_change(one.figure, interval.difference)
-    return _row(f"  {figure_name(one)}", (*cells, change, ends), said(one))
+_WIDTHS = (10, 10, 11, 22)
+"""Of the columns of numbers, at the least: all tables of most comparisons look the same."""
 
 
-def _row(name: str, cells: Sequence[str], certainty: str = "") -> str:
+def _tables(comparison: Comparison) -> Iterator[str]:
+    """A table for each step, all with columns as wide as what is in them takes."""
+    heads = ("baseline", "run", "difference", f"{LEVEL_PERCENT} % interval")
+    cells = {number: _cells(one) for number, one in enumerate(comparison.differences)}
+    widths = [
+        max(least, 2 + max(len(row[column]) for row in (heads, *cells.values())))
+        for column, least in enumerate(_WIDTHS)
+    ]
+    for name in differing_names([comparison]):
+        yield _row(name, heads, widths)
+        for number, one in enumerate(comparison.differences):
+            if one.step == name:
+                yield _row(f"  {figure_name(one)}", cells[number], widths, said(one))
+        yield ""
+
+
+def _cells(one: Difference) -> tuple[str, str, str, str]:
+    ours, theirs = (format_value(one.figure, value) for value in (one.ours, one.theirs))
+    change, ends = "-", "-"
+    if one.change is not None:
+        change = format_change(one.figure, one.change)
+    if one.interval is not None:
+        both = (one.interval.low, one.interval.high)
+        ends = " … ".join(format_change(one.figure, end) for end in both)
+    return ours, theirs, change, ends
+
+
+def _row(name: str, cells: Sequence[str], widths: Sequence[int], certainty: str = "") -> str:
     name = name if len(name) <= 15 else name[:14] + "…"
-    ours, theirs, change, ends = cells
-    return f"{name:<15}{ours:>10}{theirs:>10}{change:>11}{ends:>22}  {certainty}"
+    numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+    return f"{name:<15}{numbers}  {certainty}"
 
 
 def _wrapped(name: str, text: str) -> Iterator[str]:

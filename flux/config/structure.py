@@ -18,7 +18,6 @@ import cattrs.gen
 
 from flux.config.locate import Path
 from flux.config.problems import Problem, Violation, did_you_mean
-from flux.errors import FluxError, place_of
 from flux.units import Duration, Rate, Size, UnitError
 
 T = TypeVar("T")
@@ -60,21 +59,6 @@ def structure(
         return strict_converter(base).structure(value, cls), []
     except (Violation, cattrs.BaseValidationError, _Violations) as error:
         return None, list(_problems(error, path))
-
-
-def structure_stage(
-    cls: type[T], value: object, path: Path, *, base: pathlib.Path | None, package: str
-) -> tuple[T | None, list[Problem]]:
-    """The same for a stage, whose class may be a plug-in's and raise anything as it is made."""
-    try:
-        return structure(cls, value, path, base=base)
-    except FluxError:
-        raise
-    except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: it is named
-        place = place_of(error, cls.__module__)
-        what = f"{type(error).__name__}: {error}, at {place}"
-        rule = f"cannot be checked: {cls.__name__} of package {package} raised {what}"
-        return None, [Problem(path, rule, has_value=False)]
 
 
 def strict_converter(base: pathlib.Path | None = None) -> cattrs.Converter:
@@ -274,7 +258,7 @@ def _problems(error: BaseException, path: Path) -> Iterator[Problem]:
             yield Problem(
                 (*path, key), "is not a known key", hint, has_value=False, unknown_key=True
             )
-    elif isinstance(error, KeyError):
+    elif isinstance(error, KeyError) and path and error.args == (path[-1],):
         yield Problem(path, "is required", has_value=False)
     elif isinstance(error, ExceptionGroup):
         for one in error.exceptions:

@@ -110,6 +110,7 @@ def _recording(found: Found, reading: Reading, final: Summary) -> Recording:
         steps=named_steps(reading, final),
         series=final.series,
         latencies=reading.latencies,
+        is_own=reading.is_own,
         resolution_ns=reading.resolution_ns,
         requests={
             name: (facts.method(number), facts.url(number, 0))
@@ -117,6 +118,7 @@ def _recording(found: Found, reading: Reading, final: Summary) -> Recording:
             if number in reading.requests
         },
         sessions=final.sessions if reading.has_sessions else None,
+        measured_sessions=final.sessions if reading.has_sessions else None,
         peak_users=final.peak_users if reading.has_sessions else None,
         warnings=tuple(warnings),
     )

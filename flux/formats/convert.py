@@ -91,7 +91,7 @@ def convert(path: pathlib.Path, form: str, out: str, wishes: Wishes) -> list[str
     """
     _check(form, wishes)
     if form in LINE_FORMATS or form == "parquet":
-        return _convert_rows(path, form, out, wishes.basis or "due")
+        return _convert_rows(path, form, out, wishes.basis)
     if form == "hlog" and (rows := _rows_of(path)):
         with open_output(out) as stream:
             session = find_session(rows[0].parent)
@@ -124,7 +124,7 @@ def _rows_of(path: pathlib.Path) -> tuple[pathlib.Path, Found] | None:
     return found if found and found[1].format in ROW_FORMATS else None
 
 
-def _convert_rows(path: pathlib.Path, form: str, out: str, basis: Basis) -> list[str]:
+def _convert_rows(path: pathlib.Path, form: str, out: str, basis: Basis | None) -> list[str]:
     rows = _rows_of(path)
     if rows is None:
         raise FluxError(f"{form} has a row per request, and {path} has none", hint=ADD_ROWS)

@@ -1,20 +1,21 @@
 """From rows to a format with a row per request, a batch at a time."""
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import attrs
 
+from flux.errors import FluxError
 from flux.formats.detect import Found
 from flux.formats.facts import Facts
-from flux.formats.parquet import ROWS_PER_GROUP, ParquetWriter
-from flux.formats.reading import Reading
+from flux.formats.parquet import ROWS_PER_GROUP, open_parquet
+from flux.formats.reading import LATENCY_OF, Reading
 from flux.formats.row_files import open_rows
-from flux.formats.row_formats import LINE_FORMATS
-from flux.formats.row_text import Parts
+from flux.formats.row_formats import K6_FORMATS, LINE_FORMATS
 from flux.formats.run_files import find_session
-from flux.rows import Basis, LineFormat
+from flux.line_format import LineFormat
+from flux.rows import Basis
 from flux.schemas import Rows
 
 ROWS_AT_ONCE = 1024
@@ -35,18 +36,29 @@ def open_named_rows(path: pathlib.Path, found: Found) -> tuple[Reading, Iterator
 
 
 def convert_lines(
-    reading: Reading, batches: Iterator[Rows], form: str, basis: Basis, stream: IO[bytes]
+    reading: Reading, batches: Iterator[Rows], form: str, basis: Basis | None, stream: IO[bytes]
 ) -> list[str]:
     """Write rows as lines.
 
+    Args:
+        reading: what is known of the rows.
+        batches: the rows.
+        form: one of LINE_FORMATS.
+        basis: what latencies are to be counted from; None: from when requests were due, if that is
+            told.
+        stream: where the lines go.
+
     Returns:
         What was left out, a line each.
+
+    Raises:
+        FluxError: the rows do not tell what is to be written.
     """
-    writer = _LineWriter(LINE_FORMATS[form], basis, stream)
+    writer = _LineWriter(reading.path, form, basis, stream)
     for rows in batches:
         writer.write(rows, reading.facts())
     writer.finish(reading.facts())
-    notes = list(reading.notes.warnings)
+    notes = [*reading.notes.warnings, *_filled_in(reading, form)]
     if writer.left_out:
         notes.append(
             f"{writer.left_out} rows are left out: {form} has nothing for what they stand for, "
@@ -55,10 +67,26 @@ def convert_lines(
     return notes
 
 
+_OWN_COLUMNS = frozenset({"csv", "vegeta-json", "parquet"})
+"""Formats with flux's own columns, both `due_ns` and `start_ns` among them."""
+
+
+def _filled_in(reading: Reading, form: str) -> Iterator[str]:
+    bases = reading.facts().bases
+    if form in _OWN_COLUMNS and len(bases) == 1:
+        (known,) = bases
+        other = "start" if known == "due" else "due"
+        yield (
+            f"{reading.path} tells {LATENCY_OF[known]} times only: {other}_ns is filled in with "
+            f"{known}_ns"
+        )
+
+
 @attrs.define
 class _LineWriter:
-    _make: Callable[[Facts, Basis], LineFormat]
-    _basis: Basis
+    _path: pathlib.Path
+    _form: str
+    _basis: Basis | None
     _stream: IO[bytes]
     _facts: Facts | None = None
     _format: LineFormat | None = None
@@ -70,8 +98,7 @@ class _LineWriter:
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[start : start + ROWS_AT_ONCE]
             self._stream.write(line_format.lines(part))
-        if isinstance(line_format, Parts):
-            self.left_out += line_format.count_left_out(rows)
+        self.left_out += line_format.count_left_out(rows)
 
     def finish(self, facts: Facts) -> None:
         """A file without rows has a header too."""
@@ -80,10 +107,19 @@ class _LineWriter:
     def _format_for(self, facts: Facts) -> LineFormat:
         if self._format is None or facts != self._facts:
             is_first = self._format is None
-            self._facts, self._format = facts, self._make(facts, self._basis)
+            basis = self._told_basis(facts)
+            self._facts, self._format = facts, LINE_FORMATS[self._form](facts, basis)
             if is_first:
                 self._stream.write(self._format.header)
         return self._format
+
+    def _told_basis(self, facts: Facts) -> Basis:
+        wanted = "start" if self._form in K6_FORMATS else self._basis
+        if wanted is None:
+            return "start" if facts.bases == ("start",) else "due"
+        if facts.bases and wanted not in facts.bases:
+            raise FluxError(f"{self._path} does not tell {LATENCY_OF[wanted]} times")
+        return wanted
 
 
 def convert_parquet(reading: Reading, batches: Iterator[Rows], stream: IO[bytes]) -> list[str]:
@@ -95,13 +131,12 @@ def convert_parquet(reading: Reading, batches: Iterator[Rows], stream: IO[bytes]
     Raises:
         MissingExtra: pyarrow is not installed.
     """
-    writer = ParquetWriter(stream)
-    waiting: list[Rows] = []
-    for rows in batches:
-        waiting.append(rows)
-        if sum(map(len, waiting)) >= ROWS_PER_GROUP:
-            writer.write_all(waiting, reading.facts())
-            waiting = []
-    writer.write_all(waiting, reading.facts())
-    writer.close()
-    return list(reading.notes.warnings)
+    with open_parquet(stream) as writer:
+        waiting: list[Rows] = []
+        for rows in batches:
+            waiting.append(rows)
+            if sum(map(len, waiting)) >= ROWS_PER_GROUP:
+                writer.write_all(waiting, reading.facts())
+                waiting = []
+        writer.write_all(waiting, reading.facts())
+    return [*reading.notes.warnings, *_filled_in(reading, "parquet")]

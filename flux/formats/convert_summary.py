@@ -12,7 +12,7 @@ from flux.errors import FluxError, UsageError
 from flux.formats import locust
 from flux.formats.collected import collect_rows
 from flux.formats.detect import Found
-from flux.formats.hlog_text import interval_text, own_header
+from flux.formats.hlog_text import interval_text, own_comment, own_header
 from flux.formats.k6_summary import k6_summary, k6_summary_export
 from flux.formats.output import STANDARD_OUTPUT, open_output
 from flux.formats.reading import Reading
@@ -51,7 +51,8 @@ def hgrm_text(recording: Recording, latency: str, step: str | None) -> str:
     Raises:
         UsageError: there is no such step.
     """
-    return percentile_distribution(getattr(_step(recording, step), latency))
+    histogram = getattr(_step(recording, step), latency)
+    return percentile_distribution(histogram, comment=own_comment(recording.name, latency))
 
 
 def _step(recording: Recording, name: str | None) -> StepSummary:
@@ -91,10 +92,11 @@ def write_locust(recording: Recording, latency: str, out: str) -> None:
 
 
 def write_whole_hlog(recording: Recording, latency: str, stream: IO[bytes]) -> None:
-    """One interval as long as the run."""
+    """One interval as long as the run was without warm-up, up to its end."""
     start_s = recording.started_at.timestamp() if recording.started_at else 0.0
+    start_s += (recording.duration_ns - recording.measured_ns) / 1e9
     text = own_header(recording.name, latency, start_s)
-    text += interval_text(recording.steps, latency, 0, recording.duration_ns)
+    text += interval_text(recording.steps, latency, 0, recording.measured_ns)
     stream.write(text.encode())
 
 

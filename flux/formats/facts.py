@@ -6,6 +6,7 @@ from typing import Self, TypeVar
 
 import attrs
 
+from flux.rows import Basis
 from flux.stage import Context
 
 _T = TypeVar("_T")
@@ -27,6 +28,8 @@ class Facts:
     """Names of the targets, by their numbers."""
     target_urls: tuple[str, ...] = ()
     """What stands before the paths, for each target, as far as known."""
+    bases: tuple[Basis, ...] = ("due", "start")
+    """Which of these the rows tell. Where it is one, the other column holds the same times."""
 
     @classmethod
     def of(cls, context: Context) -> Self:

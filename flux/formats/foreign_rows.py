@@ -4,7 +4,6 @@ Source: vegeta, lib/results.go. JMeter, CSVSaveService.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -12,20 +11,18 @@ import numpy as np
 from flux.formats.blocks import Block
 from flux.formats.fields import Integers, TextCodes
 from flux.formats.jtl import THREAD_GROUPS
-from flux.formats.reading import Reading
+from flux.formats.reading import LATENCY_OF, Reading
+from flux.formats.vegeta import BASIS_HEADERS
 from flux.rows import Basis
 from flux.schemas import Rows, read_only
 
 MILLISECOND_NS: Final = 10**6
 
-LATENCY_OF: Final[Mapping[Basis, str]] = MappingProxyType({"due": "response", "start": "service"})
-"""What a latency that is counted from there is."""
-
 
 def vegeta_rows(
     reading: Reading,
     blocks: Iterator[Block],
-    basis: Basis,
+    basis: Basis | None,
     times_ns: Callable[[Block], Integers],
 ) -> Iterator[Rows]:
     """The results of an attack.
@@ -35,11 +32,14 @@ def vegeta_rows(
     Args:
         reading: is told what the file tells.
         blocks: with vegeta's names.
-        basis: what the latencies are counted from.
+        basis: what the latencies are counted from, if flux has not said so in the file.
         times_ns: the column `timestamp`, as nanoseconds since 1970.
     """
-    reading.latencies = (LATENCY_OF[basis],)
     for block in blocks:
+        if not reading.latencies:
+            headers = block.text("headers", 0) if len(block) else ""
+            basis = _known_basis(reading, BASIS_HEADERS, headers) or basis or "start"
+            reading.latencies = (LATENCY_OF[basis],)
         start_ns = reading.since_start(block, times_ns(block))
         errors = block.codes("error", reading.error_codes)
         steps = block.codes("attack", reading.steps)
@@ -62,12 +62,21 @@ def jtl_rows(reading: Reading, blocks: Iterator[Block], basis: Basis | None) -> 
     reading.resolution_ns = MILLISECOND_NS
     codes = _Statuses()
     for block in blocks:
-        if basis is None and len(block):
-            group = block.text("threadName", 0).partition(" ")[0]
-            found = [known for known, name in THREAD_GROUPS.items() if name == group]
-            basis = "due" if found == ["due"] else "start"
-        reading.latencies = (LATENCY_OF[basis or "start"], "first_byte", "connect")
+        if not reading.latencies:
+            group = block.text("threadName", 0).partition(" ")[0] if len(block) else ""
+            basis = _known_basis(reading, THREAD_GROUPS, group) or basis or "start"
+            # Until the response began is counted from there, too: of a request that was due, it is
+            # not what flux calls by that name.
+            others = ("connect",) if basis == "due" else ("first_byte", "connect")
+            reading.latencies = (LATENCY_OF[basis], *others)
         yield read_only(_jtl_rows(reading, block, codes))
+
+
+def _known_basis(reading: Reading, marks: Mapping[Basis, str], found: str) -> Basis | None:
+    """What flux says in a file of its own that latencies count from; None if it is another's."""
+    basis = next((basis for basis, mark in marks.items() if mark == found), None)
+    reading.is_own = basis is not None
+    return basis
 
 
 def _jtl_rows(reading: Reading, block: Block, codes: "_Statuses") -> Rows:

@@ -15,8 +15,10 @@ from flux.errors import FluxError
 from flux.formats.clock_times import moment_of
 from flux.formats.hlog_text import OWN_COMMENT
 from flux.formats.line_blocks import BrokenFile, Notes, line_blocks
+from flux.formats.reading import LATENCY_OF
 from flux.formats.recording import Recording
 from flux.histogram import Histogram, LogInterval, read_log
+from flux.rows import Basis
 from flux.series import QUANTILES, Series
 from flux.summary import StepSummary
 from flux.timeline import Timeline
@@ -27,8 +29,12 @@ SHORTEST_NS: Final = 10**6
 _LONGEST_S: Final = 31 * 24 * 3600
 
 
-def read_hlog(path: pathlib.Path) -> Recording:
+def read_hlog(path: pathlib.Path, basis: Basis | None = None) -> Recording:
     """The run that a log is of.
+
+    Args:
+        path: the log.
+        basis: what its times are counted from, if flux has not said so in it.
 
     Raises:
         BrokenFile: a line is no interval.
@@ -45,9 +51,9 @@ def read_hlog(path: pathlib.Path) -> Recording:
     if any(interval.unit_ns != 1000 for interval in intervals):
         units = sorted({interval.unit_ns for interval in intervals})
         warnings.append(f"{path}: by their maxima, the values are in units of {units} ns")
-    if log.latency is None:
+    if log.latency is None and basis is None:
         warnings.append(f"{path} does not say what its times count from: taken as service times")
-    latency = log.latency or "service"
+    latency = log.latency or LATENCY_OF[basis or "start"]
     begin_s = min(interval.start_s for interval in intervals)
     end_s = max(interval.start_s + interval.length_s for interval in intervals)
     start_s = log.start_s
@@ -67,6 +73,7 @@ def read_hlog(path: pathlib.Path) -> Recording:
         steps=steps,
         series=_series(intervals, origin_s),
         latencies=(latency,),
+        is_own=log.latency is not None,
         resolution_ns=1000,
         has_failures=False,
         columns=frozenset({"start_ns", "requests", *QUANTILES}),
@@ -98,8 +105,8 @@ class _Log:
     def _note(self, line: str) -> None:
         if start := _START.match(line):
             self.start_s = float(start[1])
-        if own := _OWN.match(line):
-            self.name, self.latency = own["name"], own["latency"]
+        if own := _OWN.match(line.rstrip()):
+            self.name, self.latency = own["name"] or "", own["latency"]
 
 
 def _steps(intervals: list[LogInterval], latency: str) -> tuple[StepSummary, ...]:

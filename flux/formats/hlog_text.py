@@ -9,8 +9,18 @@ from typing import Final
 from flux.histogram import Histogram, log_header, log_line
 from flux.summary import LATENCIES, StepSummary
 
-OWN_COMMENT: Final = rf"#flux (?P<name>.*) (?P<latency>{'|'.join(LATENCIES)}) times"
-"""The comment, as a regular expression."""
+OWN_COMMENT: Final = rf"#flux (?:(?P<name>.*) )?(?P<latency>{'|'.join(LATENCIES)}) times$"
+"""The comment as it stands in a file, as a regular expression."""
+
+
+def own_comment(name: str, latency: str) -> str:
+    """What flux says in a comment, here and in the other formats of HdrHistogram.
+
+    Args:
+        name: of the pipeline; empty if not known.
+        latency: which latency it is.
+    """
+    return f"flux {name} {latency} times"
 
 
 def own_header(name: str, latency: str, started_s: float) -> str:
@@ -21,7 +31,7 @@ def own_header(name: str, latency: str, started_s: float) -> str:
         latency: which latency the log has.
         started_s: when the run began, seconds since 1970.
     """
-    return log_header(started_s, f"flux {name} {latency} times")
+    return log_header(started_s, own_comment(name, latency))
 
 
 def interval_text(steps: Iterable[StepSummary], latency: str, start_ns: int, end_ns: int) -> str:

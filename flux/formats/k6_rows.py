@@ -176,7 +176,9 @@ def _rows(reading: Reading, requests: list[dict[str, Any]]) -> Rows:
     has_response = (waiting_ns > 0) & (rows["status"] > 0)
     rows["first_byte_ns"] = np.where(has_response, rows["start_ns"] + before_ns + waiting_ns, 0)
     if all(RESPONSE_METRIC in request for request in requests):
-        reading.latencies = ("response", "service", "first_byte", "lag", "connect", "tls")
+        # Which sessions waited for a place, and which requests began one, is not told: so no lag.
+        reading.latencies = ("response", "service", "first_byte", "connect", "tls")
+        reading.is_own = True
         rows["due_ns"] = end_ns - nanoseconds(RESPONSE_METRIC)
     for metric, column in (("data_sent", "bytes_out"), ("data_received", "bytes_in")):
         rows[column] = [int(request.get(metric, 0)) for request in requests]

@@ -38,7 +38,7 @@ def k6_summary(recording: Recording) -> str:
         "state": {
             "isStdOutTTY": False,
             "isStdErrTTY": False,
-            "testRunDurationMs": recording.duration_ns / 1e6,
+            "testRunDurationMs": recording.measured_ns / 1e6,
         },
         "metrics": {
             name: {"type": kind, "contains": contains, "values": values}
@@ -65,7 +65,7 @@ def k6_summary_export(recording: Recording) -> str:
 
 def _metrics(recording: Recording) -> dict[str, tuple[str, str, dict[str, float]]]:
     """Type, contents and values of each metric that the recording knows."""
-    total, seconds = recording.total, recording.duration_s or 1.0
+    total, seconds = recording.total, recording.measured_s or 1.0
     values: dict[str, dict[str, float]] = {
         "data_received": _counter(total.bytes_in, seconds),
         "data_sent": _counter(total.bytes_out, seconds),
@@ -80,10 +80,9 @@ def _metrics(recording: Recording) -> dict[str, tuple[str, str, dict[str, float]
     for name, latency in _TRENDS.items():
         if latency in recording.latencies:
             values[name] = _trend(getattr(total, latency))
-    if recording.sessions:
-        ended = recording.sessions.ended
-        values["iterations"] = _counter(ended, seconds)
-        values["dropped_iterations"] = _counter(recording.sessions.dropped, seconds)
+    if recording.measured_sessions:
+        values["iterations"] = _counter(recording.measured_sessions.ended, seconds)
+        values["dropped_iterations"] = _counter(recording.measured_sessions.dropped, seconds)
     metrics = {name: (*METRICS[name], one) for name, one in values.items()}
     if recording.peak_users is not None:
         peak: dict[str, float] = {"value": recording.peak_users, "min": 0.0}

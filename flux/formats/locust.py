@@ -1,17 +1,20 @@
 """Locust's CSV files: stats, failures and stats_history, written from a recording.
 
-Times are whole milliseconds, as Locust's; sizes are bytes, rates per second over the whole run.
+Times are whole milliseconds, as Locust's; sizes are bytes, rates per second over the whole run
+without warm-up, which only the history has.
 
 Source: Locust, locust/stats.py (StatsCSV, StatsCSVFileWriter).
 """
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from flux.formats.recording import Recording
 from flux.histogram import Histogram
+from flux.series import worth_a_rate
 from flux.summary import StepSummary
 
 PERCENTS: Final = (50, 66, 75, 80, 90, 95, 98, 99, 99.9, 99.99, 100)
@@ -33,6 +36,8 @@ HISTORY: Final = (
     *("Total Average Response Time", "Total Min Response Time", "Total Max Response Time"),
     "Total Average Content Size",
 )
+LATENCY: Final = "Latency"
+"""A column of the history that Locust does not have, after its own: which latency the times are."""
 
 _NOT_KNOWN: Final = "N/A"
 
@@ -70,10 +75,12 @@ def history_csv(recording: Recording, latency: str) -> str:
     smallest and the size so far are not known.
     """
     lines = []
-    rows, width_s = recording.series.rows, recording.series.width_ns / 1e9
+    rows = recording.series.rows
+    ends_ns = recording.series.ends_ns(recording.duration_ns)
+    lengths_s = worth_a_rate((ends_ns - rows["start_ns"]) / 1e9)
     began_s = recording.started_at.timestamp() if recording.started_at else 0.0
     requests = failures = most_ns = 0
-    for row in rows:
+    for row, length_s in zip(rows, lengths_s.tolist()):
         requests += int(row["requests"])
         failures += int(row["failures"])
         most_ns = max(most_ns, int(row["max_ns"]))
@@ -90,26 +97,26 @@ def history_csv(recording: Recording, latency: str) -> str:
         ]
         lines.append(
             [
-                str(int(began_s + (row["start_ns"] + recording.series.width_ns) / 1e9)),
+                str(int(began_s + (int(row["start_ns"]) + recording.series.width_ns) / 1e9)),
                 str(row["users"]),
                 *("", "Aggregated"),
-                f"{row['requests'] / width_s:.6f}",
-                f"{row['failures'] / width_s:.6f}",
+                *(_rate(int(row[name]), length_s) for name in ("requests", "failures")),
                 *percentiles,
                 *(str(requests), str(failures)),
                 *(_NOT_KNOWN, _NOT_KNOWN, _NOT_KNOWN),
                 _ms(most_ns) if latency == "response" else _NOT_KNOWN,
                 _NOT_KNOWN,
+                latency,
             ]
         )
-    return _text(HISTORY, lines)
+    return _text((*HISTORY, LATENCY), lines)
 
 
 def _stats_line(
     recording: Recording, step: StepSummary, latency: str, methods: Mapping[str, str]
 ) -> list[str]:
     histogram: Histogram = getattr(step, latency)
-    duration_s = recording.duration_s or 1.0
+    seconds = recording.measured_s or 1.0
     size = step.bytes_in / step.requests if step.requests else 0.0
     return [
         *(methods.get(step.name, ""), step.name, str(step.requests), str(step.failures)),
@@ -118,10 +125,14 @@ def _stats_line(
         f"{histogram.min_ns / 1e6:.6f}",
         f"{histogram.max_ns / 1e6:.6f}",
         f"{size:.6f}",
-        f"{step.requests / duration_s:.6f}",
-        f"{step.failures / duration_s:.6f}",
+        f"{step.requests / seconds:.6f}",
+        f"{step.failures / seconds:.6f}",
         *(_ms(int(value_ns)) for value_ns in histogram.percentiles(PERCENTS)),
     ]
+
+
+def _rate(count: int, length_s: float) -> str:
+    return _NOT_KNOWN if math.isnan(length_s) else f"{count / length_s:.6f}"
 
 
 def _ms(duration_ns: int) -> str:

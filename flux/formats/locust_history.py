@@ -17,10 +17,13 @@ import numpy as np
 from flux.formats.clock_times import SECOND_NS, moment_of
 from flux.formats.detect import Found
 from flux.formats.line_blocks import BrokenFile, Notes, line_blocks
+from flux.formats.locust import LATENCY
+from flux.formats.reading import LATENCY_OF
 from flux.formats.recording import TOTAL as ALL
 from flux.formats.recording import Recording
+from flux.rows import Basis
 from flux.series import EMPTY_SKETCH, ROW, Series
-from flux.summary import StepSummary
+from flux.summary import LATENCIES, StepSummary
 
 TOTAL: Final = "Aggregated"
 
@@ -57,9 +60,15 @@ class _Line:
 
     def decimal(self, column: str) -> float:
         """A number; 0 where there is none."""
+        return self.known(column) or 0.0
+
+    def known(self, column: str) -> float | None:
+        """A number; None where there is none."""
         text = self.fields.get(column, "")
+        if text in ("", "N/A"):
+            return None
         try:
-            value = float(text) if text not in ("", "N/A") else 0.0
+            value = float(text)
         except ValueError:
             value = math.nan
         if not 0 <= value < 2**63:
@@ -67,13 +76,19 @@ class _Line:
             raise BrokenFile(self.path, self.number, problem)
         return value
 
-    def milliseconds(self, column: str) -> int:
-        """A time, nanoseconds."""
-        return round(self.decimal(column) * 1e6)
+    def milliseconds(self, column: str) -> int | None:
+        """A time, nanoseconds; None where there is none."""
+        value = self.known(column)
+        return None if value is None else round(value * 1e6)
 
 
-def read_locust_history(path: pathlib.Path, found: Found) -> Recording:
+def read_locust_history(path: pathlib.Path, found: Found, basis: Basis | None = None) -> Recording:
     """The run that the file is of.
+
+    Args:
+        path: the file.
+        found: what it is.
+        basis: what its times are counted from, if flux has not said so in it.
 
     Raises:
         BrokenFile: a line has other fields, or a field that is no number.
@@ -86,6 +101,8 @@ def read_locust_history(path: pathlib.Path, found: Found) -> Recording:
     last = {line.name: line for line in lines}
     named = {name: line for name, line in last.items() if name != TOTAL}
     chosen = named or {TOTAL: last[TOTAL]}
+    own_latency = totals[-1].fields.get(LATENCY)
+    latency = own_latency if own_latency in LATENCIES else LATENCY_OF[basis or "start"]
     begin_s, end_s = totals[0].whole("Timestamp"), totals[-1].whole("Timestamp")
     return Recording(
         path=path,
@@ -96,10 +113,12 @@ def read_locust_history(path: pathlib.Path, found: Found) -> Recording:
         steps=tuple(_step(name, line) for name, line in chosen.items()),
         series=_series(totals, begin_s),
         latencies=(),
+        is_own=own_latency is not None,
         resolution_ns=10**6,
         peak_users=max(line.whole("User Count") for line in totals),
         quoted_ns={
-            name: {"service": _quoted(line)} for name, line in {**named, ALL: last[TOTAL]}.items()
+            name: {latency: quoted} if (quoted := _quoted(line)) else {}
+            for name, line in {**named, ALL: last[TOTAL]}.items()
         },
         columns=_COLUMNS,
         warnings=tuple(notes.warnings),
@@ -130,7 +149,9 @@ def _step(name: str, line: _Line) -> StepSummary:
 
 
 def _quoted(line: _Line) -> dict[str, int]:
-    return {name: line.milliseconds(column) for name, column in _QUOTED.items()}
+    """Figures of the whole run; Locust writes N/A for what it does not know."""
+    known = {name: line.milliseconds(column) for name, column in _QUOTED.items()}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _series(totals: list[_Line], begin_s: int) -> Series:
@@ -147,6 +168,6 @@ def _series(totals: list[_Line], begin_s: int) -> Series:
         row["successes"] = row["requests"] - row["failures"]
         row["users"] = row["peak_users"] = line.whole("User Count")
         for name, column in _PERCENTILES.items():
-            row[name] = line.milliseconds(column)
+            row[name] = line.milliseconds(column) or 0
         requests, failures = now, failed
     return Series(SECOND_NS, rows, (EMPTY_SKETCH,) * len(rows))

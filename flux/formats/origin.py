@@ -28,17 +28,24 @@ _TOOLS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def tool_of(recording: Recording) -> str:
-    """Who has recorded it, as far as its format tells."""
-    return _TOOLS[recording.format]
+    """Who has written it, as far as the file tells."""
+    return OWN if recording.is_own else _TOOLS[recording.format]
+
+
+def is_judged_by_flux(recording: Recording) -> bool:
+    """Whether it is of a run for which there must be a verdict: its result, or its own rows."""
+    return _TOOLS[recording.format] == OWN
 
 
 def provenance(recording: Recording) -> str:
     """Why there is no verdict on the run, in one line."""
     tool = tool_of(recording)
-    if tool == OWN:
+    if is_judged_by_flux(recording):
         return (
             "rows of flux without their result.json, which has the verdict and leaves out warm-up"
         )
+    if tool == OWN:
+        return "written by flux; whether this run kept its plan is told by its result.json only"
     return f"recorded by {tool}; flux cannot tell whether this run kept its plan"
 
 
@@ -47,13 +54,15 @@ def unknowns(recording: Recording) -> Iterator[str]:
     told = recording.told
     if not told:
         yield "no times are told"
-    elif "response" not in told:
+    elif "response" in told and "service" not in told:
+        yield "response time only: what the target took of it is not told"
+    elif "service" in told and "response" not in told:
         yield (
             "service time only: when a request was due is not told, so coordinated omission is "
             "not visible"
         )
-    elif "service" not in told:
-        yield "response time only: what the target took of it is not told"
+    elif "response" not in told:
+        yield f"{' and '.join(told)} time only: neither response nor service time is told"
     if told and not recording.latencies:
         yield "figures without the values behind them: there are no confidence intervals"
     if not recording.has_failures:

@@ -26,7 +26,7 @@ def own_rows(reading: Reading, blocks: Iterator[Block]) -> Iterator[Rows]:
     Raises:
         BrokenFile: a row has a column that is not what it has to be.
     """
-    reading.latencies, reading.has_sessions = LATENCIES, True
+    reading.latencies, reading.has_sessions, reading.is_own = LATENCIES, True, True
     errors, flags = TextCodes(ERROR_TEXTS), TextCodes(("",))
     steps, targets = _Names(reading.steps), _Names(reading.targets)
     for block in blocks:

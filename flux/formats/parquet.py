@@ -3,8 +3,9 @@
 pyarrow is asked for here and nowhere else; it is the extra `parquet`.
 """
 
+import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -92,6 +93,25 @@ class ParquetWriter:
         return self._arrow.DictionaryArray.from_arrays(
             codes, self._arrow.array(list(texts), self._arrow.string())
         )
+
+
+@contextlib.contextmanager
+def open_parquet(stream: IO[bytes]) -> Iterator[ParquetWriter]:
+    """A file that is written within the block, and whole after it.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    writer = ParquetWriter(stream)
+    try:
+        yield writer
+    except BaseException:
+        # What is left open, pyarrow closes itself when it is collected, into a stream that is not
+        # there any more; nobody wants the file, so what goes wrong here is of no interest.
+        with contextlib.suppress(OSError, ValueError):
+            writer.close()
+        raise
+    writer.close()
 
 
 def _flag_text(value: int) -> str:

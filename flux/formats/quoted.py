@@ -12,7 +12,8 @@ import json
 import math
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -20,11 +21,14 @@ import attrs
 from flux.errors import FluxError
 from flux.formats.clock_times import epoch_ns, moment_of
 from flux.formats.detect import Format
+from flux.formats.hlog_text import OWN_COMMENT
 from flux.formats.k6_points import RESPONSE_METRIC
 from flux.formats.line_blocks import LONGEST_LINE_BYTES, read_head
+from flux.formats.reading import LATENCY_OF
 from flux.formats.recording import TOTAL, Recording
+from flux.rows import Basis
 from flux.series import Series
-from flux.summary import StepSummary
+from flux.summary import LATENCIES, StepSummary
 
 QUOTED_FORMATS: Final = frozenset({"k6-summary", "vegeta-report", "wrk", "hgrm"})
 """What this module reads."""
@@ -39,6 +43,7 @@ _VEGETA_STATS: Final = {
 }
 _TIMES_NS: Final = {"us": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
 _SIZES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+_HGRM_OWN: Final = re.compile(OWN_COMMENT)
 _HGRM_PERCENTS: Final = (50, 75, 90, 95, 99, 99.9, 99.99)
 
 _TIME: Final = r"([0-9.]+)(us|ms|s|m|h)"
@@ -46,22 +51,30 @@ _WRK_URL: Final = re.compile(r"^Running \S+ test @ (\S+)", re.M)
 _WRK_LATENCY: Final = re.compile(rf"^ +Latency +{_TIME} +{_TIME} +{_TIME} ", re.M)
 _WRK_PERCENT: Final = re.compile(rf"^ +([0-9.]+)% +{_TIME}\s*$", re.M)
 _WRK_DONE: Final = re.compile(rf"^ +(\d+) requests in {_TIME}, ([0-9.]+)([KMGTP]?)B read", re.M)
+_WRK_OWN: Final = re.compile(
+    rf"^ +Latency Distribution \(flux: ({'|'.join(LATENCIES)}) times\)", re.M
+)
 _WRK_ERRORS: Final = re.compile(r"^ +Socket errors: (.*)$", re.M)
 _WRK_STATUSES: Final = re.compile(r"^ +Non-2xx or 3xx responses: (\d+)", re.M)
 
 
-def read_quoted(path: pathlib.Path, form: Format) -> Recording:
+def read_quoted(path: pathlib.Path, form: Format, basis: Basis | None = None) -> Recording:
     """The run that such a file is of.
+
+    Args:
+        path: the file.
+        form: its format, one of QUOTED_FORMATS.
+        basis: what its times are counted from, if it does not say so; k6 and wrk always do.
 
     Raises:
         FluxError: it lacks a figure that there must be, or has something else in its place.
     """
     text = read_head(path, LONGEST_LINE_BYTES).decode("utf-8", errors="replace")
-    readers = {
+    readers: Mapping[str, Callable[[pathlib.Path, str], Recording]] = {
         "k6-summary": _of_k6,
-        "vegeta-report": _of_vegeta,
+        "vegeta-report": partial(_of_vegeta, basis=basis),
         "wrk": _of_wrk,
-        "hgrm": _of_hgrm,
+        "hgrm": partial(_of_hgrm, basis=basis),
     }
     try:
         return readers[form](path, text.lstrip("\ufeff"))
@@ -91,11 +104,14 @@ def _of_k6(path: pathlib.Path, text: str) -> Recording:
         bytes_in=_count(metrics.get("data_received", {}).get("count", 0)),
     )
     users = metrics.get("vus_max", {}).get("max")
+    is_own = RESPONSE_METRIC in metrics  # flux's own has its service time as http_req_duration
+    without = "k6's times are without connecting and TLS, which are in flux's service time"
     return attrs.evolve(
         _recording(path, "k6-summary", step, round(_number(duration_ms) * 1e6), quoted),
         has_failures=failed is not None,
         peak_users=None if users is None else _count(users),
-        warnings=("k6's times are without connecting and TLS, which are in flux's service time",),
+        is_own=is_own,
+        warnings=() if is_own else (without,),
     )
 
 
@@ -107,7 +123,7 @@ def _k6_stats(trend: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield known, round(_number(value_ms) * 1e6)
 
 
-def _of_vegeta(path: pathlib.Path, text: str) -> Recording:
+def _of_vegeta(path: pathlib.Path, text: str, basis: Basis | None) -> Recording:
     document = json.loads(text)
     requests = _count(document["requests"])
     failures = requests - round(_number(document["success"]) * requests)
@@ -125,7 +141,8 @@ def _of_vegeta(path: pathlib.Path, text: str) -> Recording:
         statuses={int(status): _count(times) for status, times in document["status_codes"].items()},
     )
     duration_ns = _count(document["duration"]) + _count(document["wait"])
-    recording = _recording(path, "vegeta-report", step, duration_ns, {"service": quoted})
+    latency = LATENCY_OF[basis or "start"]
+    recording = _recording(path, "vegeta-report", step, duration_ns, {latency: quoted})
     return attrs.evolve(recording, started_at=moment_of(epoch_ns(document["earliest"])))
 
 
@@ -145,22 +162,27 @@ def _of_wrk(path: pathlib.Path, text: str) -> Recording:
         min(requests, unanswered + (int(refused[1]) if refused else 0)),
         bytes_in=round(float(done[4]) * _SIZES[done[5]]),
     )
+    own = _WRK_OWN.search(text)
     # wrk2 counts from when a request was due; only it writes so.
-    name = "response" if "Recorded Latency" in text else "service"
+    name = own[1] if own else "response" if "Recorded Latency" in text else "service"
     warnings = ["wrk's socket errors are taken for failed requests"] if unanswered else []
-    if name == "service":
+    if name == "service" and not own:
         warnings.append("wrk waits for each answer before it sends again: a stall hides requests")
     recording = _recording(path, "wrk", step, _time_ns(done[2], done[3]), {name: quoted})
     url = _WRK_URL.search(text)
     requested = {TOTAL: ("", url[1])} if url else {}
-    return attrs.evolve(recording, requests=requested, warnings=tuple(warnings))
+    return attrs.evolve(
+        recording, is_own=own is not None, requests=requested, warnings=tuple(warnings)
+    )
 
 
-def _of_hgrm(path: pathlib.Path, text: str) -> Recording:
+def _of_hgrm(path: pathlib.Path, text: str, basis: Basis | None) -> Recording:
     quoted: dict[str, int] = {}
-    count = 0
+    count, name, own_latency = 0, "", None
     for line in text.splitlines()[1:]:
-        if line.startswith("#"):
+        if own := _HGRM_OWN.match(line.rstrip()):
+            name, own_latency = own["name"] or "", own["latency"]
+        elif line.startswith("#"):
             for name, value in re.findall(r"(Mean|Max|Total count) *= *([0-9.]+)", line):
                 if name == "Total count":
                     count = int(value)
@@ -171,11 +193,14 @@ def _of_hgrm(path: pathlib.Path, text: str) -> Recording:
             for percent in _HGRM_PERCENTS:
                 if 100 * share >= percent - 1e-9:
                     quoted.setdefault(f"p{percent:g}", round(value_ms * 1e6))
-    recording = _recording(path, "hgrm", _step(count, 0), 0, {"service": quoted})
+    latency = own_latency or LATENCY_OF[basis or "start"]
+    guess = "what its times count from is not told: taken as service times, milliseconds"
     return attrs.evolve(
-        recording,
+        _recording(path, "hgrm", _step(count, 0), 0, {latency: quoted}),
+        name=name,
         has_failures=False,
-        warnings=("what its times count from is not told: taken as service times, milliseconds",),
+        is_own=own_latency is not None,
+        warnings=() if own_latency or basis else (guess,),
     )
 
 

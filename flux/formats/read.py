@@ -34,8 +34,9 @@ def read(
 
     Args:
         path: of the file or folder.
-        basis: what the latencies of vegeta and JTL are counted from: "due" if a tool was told to
-            write response times; "start", as these tools do themselves, if None.
+        basis: what latencies are counted from in a file that does not say so (vegeta's, JMeter's,
+            Locust's and HdrHistogram's): "due" if a tool was told to write response times; "start",
+            as these tools do themselves, if None. What flux has written says it.
         watch: gives what is shown every row of a file of rows; see `collect_rows`.
 
     Raises:
@@ -49,11 +50,11 @@ def read(
     if found.format in ROW_FORMATS:
         return collect_rows(path, found, basis=basis, watch=watch)
     if found.format == "hlog":
-        return read_hlog(path)
+        return read_hlog(path, basis)
     if found.format in QUOTED_FORMATS:
-        return read_quoted(path, found.format)
+        return read_quoted(path, found.format, basis)
     if found.format == "locust-history":
-        return read_locust_history(path, found)
+        return read_locust_history(path, found, basis)
     return read_result_recording(path)
 
 

@@ -21,6 +21,7 @@ from flux.formats.clock_times import SECOND_NS, moment_of
 from flux.formats.facts import Facts
 from flux.formats.fields import Integers, TextCodes
 from flux.formats.line_blocks import Notes
+from flux.rows import Basis
 from flux.schemas import ERROR_TEXTS, NOT_STARTED, OUTCOME, ErrorCode, Flag, Rows
 
 MOST_STEPS: Final = 256
@@ -31,6 +32,9 @@ MOST_ERRORS: Final = 100
 
 LONGEST_NS: Final = 31 * 24 * 3600 * SECOND_NS
 """What is further from the first row is no time of the same run."""
+
+LATENCY_OF: Final[Mapping[Basis, str]] = MappingProxyType({"due": "response", "start": "service"})
+"""What a latency that is counted from there is."""
 
 _CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType({code.text: code for code in ErrorCode})
 _NOT_STARTED: Final[Mapping[ErrorCode, Flag]] = MappingProxyType(
@@ -57,6 +61,8 @@ class Reading:
     """Which latencies the file tells: names of `flux.summary.LATENCIES`."""
     resolution_ns: int = 1
     """To how many nanoseconds."""
+    is_own: bool = False
+    """Whether flux wrote it, as far as the file tells."""
     has_sessions: bool = False
     """Whether rows tell of sessions; if not, each request is one."""
     start_ns: int | None = None
@@ -87,6 +93,9 @@ class Reading:
             requests=tuple(self.requests.get(number, ("", "")) for number in range(len(steps))),
             targets=targets,
             target_urls=tuple(self.target_urls.get(number, "") for number in range(len(targets))),
+            bases=tuple(
+                basis for basis, latency in LATENCY_OF.items() if latency in self.latencies
+            ),
         )
 
     def since_start(self, block: Block, times_ns: Integers) -> Integers:

@@ -10,7 +10,7 @@ import attrs
 
 from flux.conservation import Ledger
 from flux.series import ROW, Series
-from flux.summary import Finding, StepSummary
+from flux.summary import LATENCIES, Finding, StepSummary
 
 TOTAL: Final = "total"
 """What all steps together are called."""
@@ -38,12 +38,18 @@ class Recording:
     latencies: tuple[str, ...]
     """Which latencies are known: names of `flux.summary.LATENCIES`. A tool that counts from when it
     sent a request knows "service", not "response"."""
+    warmups_ns: tuple[tuple[int, int], ...] = ()
+    """From when to when there was warm-up, whose requests are in none of the steps: in order."""
+    is_own: bool = False
+    """Whether flux wrote it, as far as the file tells."""
     resolution_ns: int = 1
     """To how many nanoseconds latencies were written; histograms themselves have three digits."""
     has_failures: bool = True
     """Whether the file tells failed requests from others; if not, all count as successes."""
     sessions: Ledger | None = None
-    """What became of the sessions; None if the file does not tell."""
+    """What became of the sessions, warm-up included; None if the file does not tell."""
+    measured_sessions: Ledger | None = None
+    """The same without those of warm-up."""
     peak_users: int | None = None
     """Most sessions under way at once; None if not known."""
     requests: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
@@ -73,7 +79,8 @@ class Recording:
     @property
     def latency(self) -> str:
         """The latency to look at first: the response time, if it is known."""
-        return "response" if "response" in self.told or not self.told else "service"
+        known = (one for one in LATENCIES if one in self.told)
+        return next(known, "response")
 
     @property
     def duration_s(self) -> float:
@@ -81,6 +88,16 @@ class Recording:
         return self.duration_ns / 1e9
 
     @property
+    def measured_ns(self) -> int:
+        """Length of the run without warm-up: the time in which the requests of `steps` were due."""
+        return self.duration_ns - sum(end_ns - start_ns for start_ns, end_ns in self.warmups_ns)
+
+    @property
+    def measured_s(self) -> float:
+        """The same, seconds."""
+        return self.measured_ns / 1e9
+
+    @property
     def rate_per_s(self) -> float:
-        """Requests per second over the whole run; 0 if it has no length."""
-        return self.total.requests / self.duration_s if self.duration_ns else 0.0
+        """Requests per second over the whole run, without warm-up; 0 if it has no length."""
+        return self.total.requests / self.measured_s if self.measured_ns else 0.0

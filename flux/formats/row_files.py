@@ -59,10 +59,8 @@ def read_rows(reading: Reading, found: Found, basis: Basis | None = None) -> Ite
     if found.format == "jtl":
         return jtl_rows(reading, blocks, basis)
     if found.format == "vegeta-csv":
-        return vegeta_rows(
-            reading, blocks, basis or "start", lambda block: block.integers("timestamp")
-        )
-    return vegeta_rows(reading, blocks, basis or "start", lambda block: block.times_ns("timestamp"))
+        return vegeta_rows(reading, blocks, basis, lambda block: block.integers("timestamp"))
+    return vegeta_rows(reading, blocks, basis, lambda block: block.times_ns("timestamp"))
 
 
 def _blocks(lines: Iterator[LineBlock], found: Found) -> Iterator[Block]:

@@ -8,7 +8,8 @@ from flux.formats.facts import Facts
 from flux.formats.jtl import jtl_format
 from flux.formats.k6_points import k6_csv_format, k6_json_format
 from flux.formats.vegeta import vegeta_csv_format
-from flux.rows import Basis, LineFormat, csv_format, ndjson_format
+from flux.line_format import LineFormat
+from flux.rows import Basis, csv_format, ndjson_format
 
 
 def _csv(facts: Facts, basis: Basis) -> LineFormat:
@@ -37,3 +38,6 @@ LINE_FORMATS: Final[Mapping[str, Callable[[Facts, Basis], LineFormat]]] = Mappin
     }
 )
 """Each format, given the run's names and what latencies are counted from."""
+
+K6_FORMATS: Final = frozenset({"k6-json", "k6-csv"})
+"""Of these, those whose every request has a service time, whatever else there is."""

@@ -1,7 +1,9 @@
 """wrk's text, from a recording, for scripts that look for `Requests/sec:` and the like.
 
 Threads and connections are not known: there is one of the former, and as many of the latter as
-there were users at once. The figures per second are those of the series.
+there were users at once. The figures per second are those of the whole rows of the series, without
+warm-up. Behind the words "Latency Distribution", where wrk2 says how it counts, stands which
+latency it is.
 
 Source: wrk, src/wrk.c and src/units.c; the layout of its lines is kept to the column.
 """
@@ -44,13 +46,13 @@ def wrk_text(recording: Recording, latency: str, url: str) -> str:
 def _lines(recording: Recording, latency: str, url: str) -> Iterator[str]:
     total = recording.total
     histogram: Histogram = getattr(total, latency)
-    seconds = recording.duration_s
+    seconds = recording.measured_s
     yield f"Running {seconds:.0f}s test @ {url}"
     yield f"  1 threads and {recording.peak_users or 0} connections"
     yield f"  Thread Stats{'Avg':>6}{'Stdev':>11}{'Max':>8}{'+/- Stdev':>12}"
     yield stats_line("Latency", _moments(histogram), TIMES)
     yield stats_line("Req/Sec", _rates(recording), COUNTS)
-    yield "  Latency Distribution"
+    yield f"  Latency Distribution (flux: {latency} times)"
     for percent in _PERCENTS:
         yield f"{percent:7.0f}%{_padded(_scaled(histogram.percentile(percent) / 1e3, TIMES), 10)}"
     length = _scaled(seconds * 1e6, TIMES)
@@ -81,11 +83,12 @@ def _moments(histogram: Histogram) -> tuple[float, float, float, float]:
 
 
 def _rates(recording: Recording) -> tuple[float, float, float, float]:
-    """The same of requests per second, row by row of the series."""
+    """The same of requests per second, by the whole rows of the series without warm-up."""
     series = recording.series
-    if not len(series):
+    rows = series.rows[series.whole_rows(recording.duration_ns, recording.warmups_ns)]
+    if not len(rows):
         return recording.rate_per_s, 0.0, recording.rate_per_s, 100.0
-    rates = series.rows["requests"] / (series.width_ns / 1e9)
+    rates = rows["requests"] / (series.width_ns / 1e9)
     mean, deviation = float(rates.mean()), float(rates.std())
     share = 100 * float((np.abs(rates - mean) <= deviation).mean())
     return mean, deviation, float(rates.max()), share

@@ -16,7 +16,11 @@ from flux.histogram.recorder import Histogram
 
 
 def percentile_distribution(
-    histogram: Histogram, *, ticks_per_half_distance: int = 5, unit_us: float = 1000.0
+    histogram: Histogram,
+    *,
+    ticks_per_half_distance: int = 5,
+    unit_us: float = 1000.0,
+    comment: str = "",
 ) -> str:
     """The text of a `.hgrm` file, as Java's outputPercentileDistribution prints it.
 
@@ -24,6 +28,7 @@ def percentile_distribution(
         histogram: the values. The mean is the exact one, the values are those of `percentiles`.
         ticks_per_half_distance: lines for each halving of the distance to 100 %.
         unit_us: microseconds in the unit of the value column; 1000 gives milliseconds.
+        comment: one more line at the end; plotters pass over it.
     """
     unit_ns = 1000.0 * unit_us
     lines = [f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}", ""]
@@ -39,6 +44,7 @@ def percentile_distribution(
         f"#[Max     = {largest:>12}, Total count    = {histogram.count:12d}]",
         f"#[Buckets = {layout.BUCKETS:12d}, SubBuckets     = {layout.SUB_BUCKETS:12d}]",
     ]
+    lines += [f"#{' '.join(comment.split())}"] if comment else []
     return "\n".join(lines) + "\n"
 
 

@@ -3,12 +3,12 @@
 import json
 import os
 import pathlib
-import re
 import socket
 from typing import Any
 
 from flux.errors import FluxError, UsageError
 from flux.live.protocol import SOCKET_FILE, Request
+from flux.runs.folders import find_runs
 
 ANSWER_S = 5.0
 """How long a run may take to answer."""
@@ -32,26 +32,15 @@ def ask(folder: pathlib.Path, request: Request) -> dict[str, Any]:
     raise FluxError(error)
 
 
-def find_run(results: pathlib.Path, number: int | None) -> pathlib.Path:
-    """The folder of that run, or of the newest one that is running.
+def find_running(results: pathlib.Path) -> pathlib.Path:
+    """The folder of the newest run that is running and answers.
 
     Raises:
         UsageError: there is none.
     """
-    if number is not None:
-        folder = results / f"result_{number}"
-        if not folder.is_dir():
-            raise UsageError(f"there is no run {number} in {results}")
-        return folder
-    numbers = [
-        int(match[1])
-        for one in (results.iterdir() if results.is_dir() else ())
-        if (match := re.fullmatch(r"result_(\d+)", one.name)) and (one / SOCKET_FILE).exists()
-    ]
-    for newest in sorted(numbers, reverse=True):
-        folder = results / f"result_{newest}"
-        if _answers(folder):
-            return folder
+    for run in reversed(find_runs(results)):
+        if (run.path / SOCKET_FILE).exists() and _answers(run.path):
+            return run.path
     raise UsageError(f"no run is running in {results}", hint="--results names another folder")
 
 

@@ -9,10 +9,13 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from flux.phases import titled
 from flux.report.fields import Fields, main_latency, number, table, tables, text
 from flux.report.load import Material
 from flux.report.sections import measured_s
+from flux.series import worth_a_rate
 from flux.thresholds.judge import samples_needed
 
 PERCENTS = (50, 75, 90, 95, 99, 99.9)
@@ -68,9 +71,11 @@ def _rows(document: Fields) -> Iterator[Mapping[str, str]]:
         start_ns, until_ns = number(phase, "start_ns"), number(phase, "end_ns")
         name = titled(text(phase, "name"), phase.get("warmup") is True)
         yield _row("phase", name, phase, start_ns, until_ns, _length_s(start_ns, until_ns))
-    for one in tables(document, "series"):
-        start_ns, until_ns = number(one, "start_ns"), number(one, "end_ns")
-        row = _row("interval", "", one, start_ns, until_ns, _length_s(start_ns, until_ns))
+    rows = tables(document, "series")
+    ends_ns = [(number(one, "start_ns"), number(one, "end_ns")) for one in rows]
+    lengths_s = worth_a_rate(np.array([_length_s(*ends) for ends in ends_ns]))
+    for one, ends, length_s in zip(rows, ends_ns, np.nan_to_num(lengths_s).tolist()):
+        row = _row("interval", "", one, *ends, length_s)
         yield {**row, **dict(_of_interval(one, main))}
 
 

@@ -162,9 +162,11 @@ def heat_map(grid: Grid, axis: TimeAxis, latency: str = "response") -> Chart | N
         "more has more. Two bands are two kinds of answers, which no percentile shows."
     )
     busiest = np.argmax(cells.sum(axis=1))
+    low_ns, high_ns = grid.extremes_ns[latency]
     told = (
-        f"{int(cells.sum()):,} requests; most took between {edges[busiest]:.3g} and "
-        f"{edges[busiest + 1]:.3g} ms, all between {edges[0]:.3g} and {edges[-1]:.3g} ms."
+        f"{int(cells.sum()):,} requests, of {format_ns(low_ns)} to {format_ns(high_ns)}. The band "
+        f"with the most of them is that from {format_ns(1e6 * edges[busiest])} to "
+        f"{format_ns(1e6 * edges[busiest + 1])}."
     )
     rows = [
         (f"{low:,.4g} to {high:,.4g}", f"{int(row.sum()):,}", f"{int(row.max()):,}")

@@ -3,11 +3,10 @@
 import datetime
 from collections.abc import Iterator
 
-from flux.console import format_count
+from flux.console import format_count, format_duration, format_share
 from flux.report.fields import Fields, count, main_latency, number, table, tables, text
 from flux.report.sections import format_time, measured_s
 from flux.thresholds.judge import samples_needed
-from flux.units import Duration
 
 
 def facts(document: Fields) -> list[tuple[str, str]]:
@@ -22,13 +21,13 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     failures = number(document, "Failure")
     yield "requests", f"{total:,}"
     if failures is not None:
-        yield "failed", f"{failures:,} ({100 * failures / total:.3g} %)" if total else "-"
+        yield "failed", f"{failures:,} ({format_share(failures, total)})" if total else "-"
     yield "rate", f"{format_count(total / measured_s(document))}/s" if measured_s(document) else "-"
     sessions = table(document, "sessions")
     planned = count(sessions, "planned") - count(sessions, "cancelled")  # those were not due yet
     if planned > 0:
         started = count(sessions, "started") - count(sessions, "repeated")
-        share = f"{100 * started / planned:.4g} %" if started < planned else "all"
+        share = format_share(started, planned) if started < planned else "all"
         yield "sessions begun", f"{started:,} of {planned:,}: {share}"
     judged = [one.get("passed") for one in tables(document, "thresholds")]
     if judged and None not in judged:
@@ -39,8 +38,7 @@ def _facts(document: Fields) -> Iterator[tuple[str, str]]:
     if count(lag, "count") or not text(document, "recorded_by"):
         yield "lag p99", _percentile(lag, 99)
     if duration_ns := count(run, "duration_ns"):
-        digits = -8 if duration_ns >= 10**10 else -6
-        yield "duration", str(Duration(round(duration_ns, digits)))
+        yield "duration", format_duration(duration_ns)
     yield "began", _moment(text(run, "started_at"))
     seed = number(run, "seed")
     yield "seed", "" if seed is None else f"{seed}"

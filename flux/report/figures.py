@@ -9,6 +9,7 @@ from flux.report.distributions import heat_map, merged_histograms, spectrum
 from flux.report.fields import Fields, count, main_latency, number, table, tables
 from flux.report.grid import Grid
 from flux.schemas import ERROR_TEXTS
+from flux.series import worth_a_rate
 
 _PERCENTS = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 _ERROR_COLOURS = 5
@@ -28,7 +29,7 @@ def end_s_of(document: Fields, grid: Grid | None) -> float:
     if rows and end_ns <= (number(rows[-1], "start_ns") or 0.0):
         end_ns = number(rows[-1], "end_ns") or 0.0  # the rows know more than the run says
     if grid and not (rows and end_ns):
-        end_ns = max(end_ns, grid.bins * grid.width_ns)
+        end_ns = max(end_ns, grid.end_ns)
     return end_ns / 1e9
 
 
@@ -36,7 +37,9 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
     if document.get("complete") is True and not count(document, "Total"):
         return  # the page says so
     axis = time_axis(document, end_s_of(document, grid))
-    series = _Series(tables(document, "series"), axis.end_s)
+    load_end_ns = number(table(document, "run"), "load_end_ns")
+    load_end_s = None if load_end_ns is None else load_end_ns / 1e9
+    series = _Series(tables(document, "series"), axis.end_s, load_end_s)
     rows, grid = grid, grid and grid.coarser(_ROW_POINTS)
     main = main_latency(document)
     yield _load(document, series, grid, axis)
@@ -59,23 +62,31 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
 _SERVICE = "From when a request was sent until its end."
 _BESIDE = " If the response time rises and this does not, requests waited before they were sent."
 _LAG = (
-    "From when a request was due until it was sent: the generator's own delay. It is a part of the "
-    "response time."
+    "From when a session was due until its first request was sent: the generator's own delay, and "
+    "a part of the response time. Sessions that waited for a place are not in it."
 )
 
 
 class _Series:
-    """Columns of the rows of time, the last of which may be longer than the run."""
+    """Columns of the rows of time, the last of which is as long as the run was in it."""
 
-    def __init__(self, rows: list[Fields], end_s: float) -> None:
+    def __init__(self, rows: list[Fields], end_s: float, load_end_s: float | None = None) -> None:
+        """Look at the rows.
+
+        Args:
+            rows: as the result has them.
+            end_s: when the run ended.
+            load_end_s: when arrivals did, if that is known.
+        """
         self._rows = rows
         starts_s, ends_s = self.column("start_ns") / 1e9, self.column("end_ns") / 1e9
-        lengths_s = ends_s - starts_s
         ends_s = np.minimum(ends_s, max(end_s, starts_s[-1])) if rows else ends_s
         self.middles_s: Floats = (starts_s + ends_s) / 2
-        covered_s = ends_s - starts_s
-        # Little time says nothing about a rate.
-        self._lengths_s: Floats = np.where(covered_s >= lengths_s / 2, covered_s, np.nan)
+        self._lengths_s = worth_a_rate(ends_s - starts_s)
+        # In the row in which arrivals ended, there were some for a part of it only.
+        if load_end_s is not None:
+            ends_s = np.where(starts_s < load_end_s, np.minimum(ends_s, load_end_s), ends_s)
+        self._load_s = worth_a_rate(ends_s - starts_s)
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -86,20 +97,39 @@ class _Series:
         return np.array([np.nan if one is None else one for one in found], np.float64)
 
     def per_s(self, name: str) -> Floats:
-        """A count as a rate."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rates: Floats = self.column(name) / self._lengths_s
-        return rates
+        """A count of requests as a rate."""
+        return self.column(name) / self._lengths_s
+
+    def sessions_per_s(self, name: str) -> Floats:
+        """A count of sessions that were due, or of what became of them then, as a rate."""
+        return self.column(name) / self._load_s
+
+    def due_per_s(self) -> Floats:
+        """Sessions whose time came: to stop a run is no fault of those that were due after that."""
+        return self.sessions_per_s("due") - np.nan_to_num(self.sessions_per_s("cancelled"))
 
     def ms(self, name: str) -> Floats:
         """A time in milliseconds."""
         return self.column(name) / 1e6
 
 
+def _parting(sessions: Fields) -> str:
+    """Why sessions that were due did not begin at once, as far as the counts tell."""
+    told, causes = "", []
+    if held := count(sessions, "held"):
+        causes.append(f"sessions waited for a place ({held:,} did)")
+    if given_up := sum(count(sessions, name) for name in ("dropped", "withheld", "lost")):
+        causes.append(f"arrivals were given up ({given_up:,} were)")
+    causes.append("the generator was late")
+    if cancelled := count(sessions, "cancelled"):
+        told = f" The {cancelled:,} that were not due yet when the run was stopped are left out."
+    return f"Where due and begun part, {' or '.join(causes)}.{told}"
+
+
 def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
     if series:
         title, caption = "Achieved rate", "Requests that ended, per second."
-        begun = series.per_s("started")
+        begun = series.sessions_per_s("started")
         lines = [
             Line("requests ended", "ended", series.per_s("requests")),
         ]
@@ -109,10 +139,10 @@ def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) 
             lines.append(Line("sessions begun", "begun", begun))
         if number(table(document, "sessions"), "planned") is not None:
             # On top of the others: it is seen where it is what came of it, too.
-            lines.append(Line("sessions due", "due", series.per_s("due"), dash="dash"))
+            lines.append(Line("sessions due", "due", series.due_per_s(), dash="dash"))
             caption = (
                 "Sessions that were due, those that began, and requests that ended, per second. "
-                "Where due and begun part, the generator was late or gave arrivals up."
+                + _parting(table(document, "sessions"))
             )
         if tables(document, "marks") and axis.labels:
             caption += " Dotted lines are marks; here they have their names."
@@ -121,7 +151,7 @@ def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) 
         )
     if not grid:
         return None
-    ended = grid.ended[: grid.bins, 0] / (grid.width_ns / 1e9)
+    ended = grid.ended[: grid.bins, 0] / worth_a_rate(grid.lengths_s(axis.end_s))
     lines = [Line("requests ended", "ended", ended)]
     caption = "Requests that ended, per second, counted from the rows."
     return over_time("load", "Achieved rate", caption, axis, grid.middles_s(), lines, unit="/s")
@@ -157,7 +187,7 @@ def _errors(series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
         lines = [
             Line("requests failed", "error0", series.per_s("failures")),
             *(
-                Line(f"arrivals {name}", colour, series.per_s(name), dash="dash")
+                Line(f"arrivals {name}", colour, series.sessions_per_s(name), dash="dash")
                 for name, colour in (("dropped", "error1"), ("withheld", "error2"))
                 if np.nansum(series.column(name))
             ),
@@ -183,7 +213,7 @@ def _errors_of(grid: Grid, axis: TimeAxis, instead: Chart | None) -> Chart | Non
     ]
     if not order:
         return instead
-    per_s = errors / (grid.width_ns / 1e9)
+    per_s = errors / worth_a_rate(grid.lengths_s(axis.end_s))[:, np.newaxis]
     lines = [
         Line(ERROR_TEXTS[code] or "failed", f"error{rank}", per_s[:, code])
         for rank, code in enumerate(order[:_ERROR_COLOURS])

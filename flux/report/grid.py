@@ -45,6 +45,8 @@ class Grid:
     """How many of them are in use."""
     requests: int = 0
     """Requests in all."""
+    end_ns: int = 0
+    """When the last of them ended."""
     ended: Counts = attrs.field(factory=lambda: _counts(1), repr=False)
     """(TIME_BINS, 1) requests that ended."""
     errors: Counts = attrs.field(factory=lambda: _counts(len(ERROR_TEXTS)), repr=False)
@@ -53,6 +55,8 @@ class Grid:
         factory=lambda: {name: _counts(CODES) for name, *_ in (*LATENCIES, LAG)}, repr=False
     )
     """(TIME_BINS, CODES) of each latency."""
+    extremes_ns: dict[str, tuple[int, int]] = attrs.field(factory=dict)
+    """The shortest and the longest of each latency that has any: exact, where bins are not."""
 
     def add_all(self, batches: Iterable[Rows]) -> "Grid":
         """Count every batch."""
@@ -62,9 +66,10 @@ class Grid:
 
     def add(self, rows: Rows) -> None:
         """Count the requests of a batch of OUTCOME."""
-        rows = rows[(rows["flags"] & int(NOT_STARTED)) == 0]
+        rows = rows[((rows["flags"] & int(NOT_STARTED)) == 0) & (rows["step"] >= 0)]
         if not rows.size:
             return
+        self.end_ns = max(self.end_ns, int(rows["end_ns"].max()))
         self._make_room(int(rows["end_ns"].max()))
         places = np.maximum(rows["end_ns"] // self.width_ns, 0)
         self.requests += rows.size
@@ -73,15 +78,21 @@ class Grid:
         codes = np.clip(rows["error"][failed], 0, len(ERROR_TEXTS) - 1)
         np.add.at(self.errors, (places[failed], codes), 1)
         measured = (rows["flags"] & int(Flag.ABORTED)) == 0
-        self._add_latencies(rows[measured], places[measured])
+        for latency in LATENCIES:
+            self._add_latency(latency, rows[measured], places[measured])
+        # A session that waited for a place was not late by the generator, nor is a later request.
+        prompt = (rows["flags"] & int(Flag.FIRST | Flag.HELD)) == int(Flag.FIRST)
+        self._add_latency(LAG, rows[prompt], places[prompt])
 
-    def _add_latencies(self, rows: Rows, places: Counts) -> None:
-        for name, since, until in (*LATENCIES, LAG):
-            chosen = slice(None)
-            if name == "lag":  # a session that waited for a place was not late by the generator
-                chosen = (rows["flags"] & int(Flag.HELD)) == 0
-            codes = codes_of(rows[until][chosen] - rows[since][chosen])
-            np.add.at(self.latencies[name], (places[chosen], codes), 1)
+    def _add_latency(self, latency: tuple[str, str, str], rows: Rows, places: Counts) -> None:
+        if not rows.size:
+            return
+        name, since, until = latency
+        durations_ns = rows[until] - rows[since]
+        shortest_ns, longest_ns = int(durations_ns.min()), int(durations_ns.max())
+        low_ns, high_ns = self.extremes_ns.get(name, (shortest_ns, longest_ns))
+        self.extremes_ns[name] = (min(low_ns, shortest_ns), max(high_ns, longest_ns))
+        np.add.at(self.latencies[name], (places, codes_of(durations_ns)), 1)
 
     def _make_room(self, end_ns: int) -> None:
         while end_ns // self.width_ns >= TIME_BINS:
@@ -104,10 +115,22 @@ class Grid:
             width_ns=self.width_ns * per_bin,
             bins=starts.size,
             requests=self.requests,
+            end_ns=self.end_ns,
+            extremes_ns=self.extremes_ns,
             ended=merged(self.ended),
             errors=merged(self.errors),
             latencies={name: merged(counts) for name, counts in self.latencies.items()},
         )
+
+    def lengths_s(self, run_end_s: float) -> npt.NDArray[np.float64]:
+        """(bins,) how long each bin of time is, seconds: the last one ends with the run.
+
+        Args:
+            run_end_s: when the run ended, if that was after the last request.
+        """
+        starts_s = np.arange(self.bins, dtype=np.float64) * (self.width_ns / 1e9)
+        end_s = max(run_end_s, self.end_ns / 1e9)
+        return np.minimum(self.width_ns / 1e9, end_s - starts_s)
 
     def middles_s(self) -> npt.NDArray[np.float64]:
         """(bins,) the middle of each bin of time, seconds."""

@@ -15,6 +15,7 @@ from flux.report.fields import count, tables
 from flux.report.grid import Grid
 from flux.report.recorded import document_of
 from flux.result_file import RESULT_FILE, Document, read_result
+from flux.rows import Basis
 from flux.run_folder import SESSION_FILE
 from flux.runs.folders import RunFolder
 
@@ -43,12 +44,13 @@ class Material:
         return self.file.with_name(name)
 
 
-def load_material(source: Input) -> Material:
+def load_material(source: Input, basis: Basis | None = None) -> Material:
     """Read what there is of a run.
 
     Args:
         source: its folder, or its result.json: rows and session file are those beside it; or a file
             that another tool has written.
+        basis: what the latencies of such a file are counted from, if it does not say so.
 
     Raises:
         FluxError: there is nothing that this version can read.
@@ -63,13 +65,13 @@ def load_material(source: Input) -> Material:
         )
     found = detect(file)
     if found.format != "result":
-        return _load_recorded(source, found)
+        return _load_recorded(source, found, basis)
     document = read_result(file)
     grid, notes = _load_grid(file, document)
     return Material(document, file, grid, _session(file.parent), tuple(notes))
 
 
-def _load_recorded(source: Input, found: Found) -> Material:
+def _load_recorded(source: Input, found: Found, basis: Basis | None) -> Material:
     """What another tool has recorded: its rows are read once, for counts and charts."""
     grids: list[Grid] = []
 
@@ -77,7 +79,7 @@ def _load_recorded(source: Input, found: Found) -> Material:
         grids.append(Grid())
         return grids[-1]
 
-    recording = source.named(read(source.path, watch=lambda: new_grid().add))
+    recording = source.named(read(source.path, basis=basis, watch=lambda: new_grid().add))
     for grid in grids[-1:]:
         for name in set(grid.latencies) - set(recording.latencies):
             del grid.latencies[name]

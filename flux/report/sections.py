@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from flux.console import format_count, format_ns
+from flux.console import format_count, format_duration, format_ns, format_size
 from flux.phases import titled
 from flux.report.fields import Fields, count, main_latency, number, table, tables, text
-from flux.report.verdict import format_moment, observed_text, threshold_title
+from flux.report.verdict import observed_text, threshold_title
 from flux.thresholds.judge import samples_needed
 
 _PERCENTS = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0), ("p99.9", 99.9))
@@ -86,7 +86,7 @@ def _parts(title: str, parts: Sequence[Fields], document: Fields) -> Section:
             format_count(count(part, "requests") / duration_s) if duration_s else "-",
             *_percentiles(table(part, "latency", "response")),
             *_percentiles(table(part, "latency", "service"))[:shown],
-            format_size(number(part, "bytes_in")),
+            _size(number(part, "bytes_in")),
         )
         for part in parts
     ]
@@ -230,13 +230,9 @@ def format_time(time_ns: float | None) -> str:
 
 
 def _time(time_ns: float | None) -> str:
-    """A moment of the run, seconds."""
-    return "-" if time_ns is None else format_moment(time_ns)
+    """A moment of the run."""
+    return "-" if time_ns is None else format_duration(time_ns)
 
 
-def format_size(size_bytes: float | None) -> str:
-    """A number of bytes."""
-    if size_bytes is None:
-        return "-"
-    power = next((power for power in range(4, 0, -1) if size_bytes >= 1000**power), 0)
-    return f"{size_bytes / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+def _size(size_bytes: float | None) -> str:
+    return "-" if size_bytes is None else format_size(size_bytes)

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import attrs
 
 from flux.attention import look_at
+from flux.console import format_duration
 from flux.errors import FluxError
 from flux.report.fields import Fields, count, number, table, tables, text
 from flux.result_reading import read_back
@@ -131,9 +132,4 @@ def threshold_text(threshold: Fields) -> str:
     if reason := text(threshold, "reason"):
         told += f" ({reason})"
     failed_ns = number(threshold, "first_failed_ns")
-    return told if failed_ns is None else f"{told}; first failed at {format_moment(failed_ns)}"
-
-
-def format_moment(time_ns: float) -> str:
-    """A moment of the run: "1.25 s"."""
-    return f"{time_ns / 1e9:,.3f}".rstrip("0").rstrip(".") + " s"
+    return told if failed_ns is None else f"{told}; first failed at {format_duration(failed_ns)}"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from flux.console import format_count, format_ns
+from flux.console import format_count, format_duration, format_ns
 from flux.errors import FluxError
 from flux.result_file import read_result
 from flux.run_folder import is_held
@@ -55,6 +55,6 @@ def _progress(run: RunFolder) -> str:
     response = result["latency"]["response"]
     p99 = format_ns(response["p99"]) if response["count"] >= 100 else "-"
     return (
-        f"{result['run']['duration_ns'] / 1e9:.0f} s  {result['Total']:,} requests  "
+        f"{format_duration(result['run']['duration_ns'])}  {result['Total']:,} requests  "
         f"{format_count(result['rate_per_s'])}/s  failed {result['Failure']:,}  p99 {p99}"
     )

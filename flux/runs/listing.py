@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from flux.console import format_count, format_ns
+from flux.console import format_count, format_duration, format_ns, format_share
 from flux.errors import ExitCode, FluxError
 from flux.result_file import Document
 from flux.runs.folders import RunFolder, State
-from flux.units import Duration
 
 
 @attrs.frozen
@@ -90,9 +89,9 @@ def table(lines: Sequence[RunLine]) -> Iterator[str]:
             str(one.number if one.number is not None else one.folder),
             one.name or "-",
             _when(one.started_at),
-            "-" if one.duration_ns is None else str(Duration(one.duration_ns // 10**6 * 10**6)),
+            "-" if one.duration_ns is None else format_duration(one.duration_ns),
             "-" if one.requests is None else format_count(one.requests),
-            "-" if one.failed_share is None else _percent(one.failed_share),
+            "-" if one.failed_share is None else format_share(one.failed_share, 1),
             "-" if one.p99_ns is None else format_ns(one.p99_ns),
             one.verdict_text,
         )
@@ -112,9 +111,3 @@ def _when(text: str | None) -> str:
     if text is None:
         return "-"
     return datetime.datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
-
-
-def _percent(share: float) -> str:
-    if share == 0:
-        return "0 %"
-    return f"{100 * share:.1f} %" if share >= 0.001 else "<0.1 %"

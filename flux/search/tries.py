@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from flux.console import format_count, format_percentile
+from flux.console import format_count, format_percentile, format_share
 from flux.engine import RunResult
 from flux.errors import ExitCode
 from flux.schemas import ErrorCode
@@ -31,12 +31,11 @@ class Try:
     def line(self, knob: Knob) -> str:
         """It in one row of the table."""
         total = self.summary.total
-        share = total.failures / total.requests if total.requests else 0.0
         mark = "✓" if self.verdict is Verdict.PASSED else f"✗ {self.reason}"
         cells = (
             load_text(self.load, knob),
             format_count(self.summary.rate_per_s),
-            f"{100 * share:.2g} %",
+            format_share(total.failures, total.requests) if total.requests else "-",
             *(format_percentile(total.response, percent) for percent in (50, 95, 99)),
         )
         return f"{cells[0]:>14}" + "".join(f"{cell:>11}" for cell in cells[1:]) + f"  {mark}"

@@ -1,7 +1,7 @@
 """`collect`: turns outcomes into counts and histograms, each interval and at the end."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import attrs
@@ -58,8 +58,10 @@ class Collect:
         )
         rows_at_once = ROWS_AT_ONCE if context.run.clock.is_live else 1
         pending, ready = _Pending(collection, rows_at_once), deque[Summary]()
+        stopped_ns: list[int] = []
         async with trio.open_nursery() as ticking:
             if context.run.clock.is_live:
+                ticking.start_soon(self._note_stop, context, stopped_ns)
                 ticking.start_soon(self._tick, context, pending, ready, outbox)
             async for rows in inbox:
                 pending.take(rows)
@@ -69,11 +71,17 @@ class Collect:
                     await _send_all(ready, outbox)
             ticking.cancel_scope.cancel()
         pending.count()
-        *closed, final = collection.finish(_end_ns(context), context.run.planned())
+        end_ns, load_end_ns = _ends_ns(context, stopped_ns)
+        *closed, final = collection.finish(end_ns, context.run.planned(), load_end_ns)
         opened = context.run.open_sessions()
         ready.extend(attrs.evolve(one, open_sessions=opened) for one in closed)
         await _send_all(ready, outbox)
         await outbox.send(context.run.conclude(final))
+
+    async def _note_stop(self, context: Context, stopped_ns: list[int]) -> None:
+        """Note when the run is stopped, if it is."""
+        await context.run.control.stopping.wait()
+        stopped_ns.append(context.run.clock.now_ns())
 
     async def _tick(
         self, context: Context, pending: "_Pending", ready: deque[Summary], outbox: Outbox
@@ -130,13 +138,17 @@ async def _send_all(ready: deque[Summary], outbox: Outbox) -> None:
         ready.popleft()
 
 
-def _end_ns(context: Context) -> int:
-    """When the run ended, as far as clock and plan know: as planned, unless it was stopped."""
+def _ends_ns(context: Context, stopped_ns: Sequence[int]) -> tuple[int, int | None]:
+    """When the run ended, and when arrivals did: as planned, unless it was stopped.
+
+    As far as clock and plan know: the collector knows of requests that ended later, and of the last
+    arrival, if there were to be so many of them.
+    """
     run = context.run
-    planned_ns = run.duration_ns
+    now_ns, planned_ns = run.clock.now_ns(), run.duration_ns
     if not run.clock.is_live:
-        return planned_ns or 0
-    now_ns = run.clock.now_ns()
-    if planned_ns is None:
-        return now_ns
-    return min(now_ns, planned_ns) if run.control.stopping.is_set() else planned_ns
+        return planned_ns or 0, planned_ns
+    if not run.control.stopping.is_set():
+        return now_ns if planned_ns is None else planned_ns, planned_ns
+    latest_ns = now_ns if planned_ns is None else min(now_ns, planned_ns)
+    return latest_ns, max(0, min([latest_ns, *stopped_ns]))

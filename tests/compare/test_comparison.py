@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import re
 
 import attrs
 import numpy as np
@@ -165,6 +166,41 @@ def test_the_text_has_every_figure_within_its_width() -> None:
     assert "too few: 500 of 1,000" in text
     assert "higher" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_columns_of_the_text_never_run_together() -> None:
+    theirs = run_with("b", factor=100_000)
+    text = format_comparison(compare(run_with("a"), theirs))
+    for line in text.splitlines():
+        if line.startswith("  p50"):
+            assert re.fullmatch(r"  p50(  +\S[^ ]*( (ms|s|%|…|[+-]\S+))*){4}  higher", line), line
+    heads = [line for line in text.splitlines() if "95 % interval" in line]
+    assert {line.rindex("interval") for line in heads} == {heads[0].rindex("interval")}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_however_much_runs_vary_nothing_falls_by_more_than_all_of_it(seed: int) -> None:
+    """A baseline that is slow for seconds on end, against a run that is as good as always fast."""
+    random = np.random.default_rng(seed)
+    levels = np.repeat(np.exp(1.5 * random.standard_normal(20)), 400)
+    noise = np.exp(0.05 * random.standard_normal((2, 8000)))
+    ours, theirs = (
+        recorded(name, summary_of(times_ns))
+        for name, times_ns in (("a", 20e6 * levels * noise[0]), ("b", 2e6 * noise[1]))
+    )
+    comparison = compare(ours, theirs)
+    assert any(factor > 4 for factor in comparison.factors.values())
+    intervals = [one.interval for one in comparison.differences if one.interval]
+    assert min(interval.low for interval in intervals) >= -1
+    assert max(interval.high for interval in intervals) < 1
+
+
+def test_what_is_not_told_has_no_difference_either() -> None:
+    ours = run_with("a", failed=0.1)
+    theirs = attrs.evolve(run_with("b"), has_failures=False)
+    one = compare(ours, theirs).find("buy", "", "errors")
+    assert one is not None
+    assert (one.certainty, one.change, one.interval) == ("not told", None, None)
 
 
 def test_the_document_is_json_and_has_every_difference() -> None:

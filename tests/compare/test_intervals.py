@@ -31,15 +31,40 @@ def test_nothing_is_a_share_of_zero() -> None:
     assert relative_interval(0.0, 5.0, np.zeros(10), np.ones(10)) is None
 
 
+_PARTS = (st.floats(0.001, 1), st.floats(0.001, 1), st.floats(1, 10), st.floats(0, 5))
+
+
+@given(*_PARTS)
+def test_widening_never_makes_an_interval_shorter_or_impossible(
+    middle: float, down: float, up: float, factor: float
+) -> None:
+    """Of a ratio, with ends so many times as small and as large."""
+    interval = Interval(middle - 1, middle * down - 1, middle * up - 1, is_relative=True)
+    wide = interval.widened(factor)
+    assert -1 <= wide.low <= interval.low + 1e-12
+    assert wide.high >= interval.high - 1e-12
+    assert wide.excludes_zero <= interval.excludes_zero
+    factor = max(1.0, factor)
+    assert 1 + wide.low == pytest.approx(middle * down**factor, abs=1e-12)
+    assert 1 + wide.high == pytest.approx(middle * up**factor)
+
+
 @given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 5))
-def test_widening_never_makes_an_interval_shorter(
+def test_shares_never_differ_by_more_than_all(
     middle: float, below: float, above: float, factor: float
 ) -> None:
-    interval = Interval(middle, middle - below, middle + above)
+    interval = Interval(middle, max(-1, middle - below), min(1, middle + above))
     wide = interval.widened(factor)
-    assert wide.low <= interval.low + 1e-12
-    assert wide.high >= interval.high - 1e-12
-    assert wide.half_width == pytest.approx(max(1.0, factor) * interval.half_width)
+    assert -1 <= wide.low <= interval.low + 1e-12
+    assert 1 >= wide.high >= interval.high - 1e-12
+
+
+def test_draws_below_zero_are_no_ratio() -> None:
+    """Means are drawn from a normal distribution, which has no end."""
+    interval = relative_interval(20.0, 1.0, np.full(100, 20.0), np.linspace(-9.0, 11.0, 100))
+    assert interval is not None
+    assert interval.low == interval.widened(3).low == -1
+    assert interval.widened(3).high > interval.high
 
 
 @pytest.mark.parametrize("percent", [50.0, 95.0, 99.0])

@@ -78,7 +78,7 @@ def test_a_run_of_flux_and_anothers_share_service_times_only(
     assert "service p99" in told
     assert "\n  p99" not in told
     assert "only service times are compared, from when a request was sent" in " ".join(told.split())
-    assert "flux cannot tell whether this run kept its plan" in " ".join(told.split())
+    assert "whether this run kept its plan" in " ".join(told.split())
     assert "missed    service.p99 > +5%" in told
 
 

@@ -92,11 +92,27 @@ def test_the_report_of_vegeta_is_read(indent: int | None, tmp_path: pathlib.Path
     assert recording.started_at.isoformat() == "2026-08-21T08:00:00.500000+00:00"
 
 
-def test_the_text_of_wrk_is_read() -> None:
-    recording = read(GOLDEN / "wrk.txt")
+@pytest.mark.parametrize(
+    ("mark", "latency", "is_own"),
+    [
+        ("", "service", False),
+        (" (flux: response times)", "response", True),
+        (" (flux: service times)", "service", True),
+        (" (flux: lag times)", "lag", True),
+    ],
+)
+def test_the_text_of_wrk_is_read(
+    mark: str, latency: str, is_own: bool, tmp_path: pathlib.Path
+) -> None:
+    own = "Latency Distribution (flux: response times)\n"
+    text = (GOLDEN / "wrk.txt").read_text()
+    assert own in text
+    recording = read_text(tmp_path, text.replace(own, f"Latency Distribution{mark}\n"))
+    assert (recording.told, recording.latency) == ((latency,), latency)
+    assert recording.is_own == is_own
     assert (recording.total.requests, recording.total.failures) == (6, 2)
     assert recording.duration_ns == 2100 * MS
-    assert recording.quoted_ns["total"]["service"] == {
+    assert recording.quoted_ns["total"][latency] == {
         "mean": 204 * MS,
         "p50": 4 * MS,
         "p75": 12_350_000,
@@ -116,7 +132,7 @@ def test_times_of_wrk2_are_response_times(tmp_path: pathlib.Path) -> None:
 def test_a_percentile_of_an_hgrm_is_the_first_value_that_reaches_it() -> None:
     recording = read(GOLDEN / "response.hgrm")
     assert recording.total.requests == 5
-    assert recording.quoted_ns["total"]["service"]["p75"] == 12_351_000
-    assert recording.quoted_ns["total"]["service"]["p90"] == 1000 * MS
+    assert recording.quoted_ns["total"]["response"]["p75"] == 12_351_000
+    assert recording.quoted_ns["total"]["response"]["p90"] == 1000 * MS
     assert not recording.has_failures
     assert recording.duration_ns == 0

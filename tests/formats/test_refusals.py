@@ -1,5 +1,6 @@
 """What people give by mistake: each is one clear error, or read as far as it goes."""
 
+import gc
 import gzip
 import pathlib
 import re
@@ -10,6 +11,7 @@ import pytest
 
 from flux.cli import invoke
 from flux.errors import ExitCode
+from flux.formats import FORMATS
 from tests.formats.samples import GOLDEN, sample_rows, text_of
 
 OWN = text_of("csv", sample_rows())
@@ -197,3 +199,19 @@ def test_a_file_that_may_not_be_read_is_one_message(tmp_path: pathlib.Path) -> N
     assert done.returncode in (ExitCode.FAILURE, ExitCode.USAGE)
     reason = "cannot be (read|looked at): Permission denied"
     assert re.fullmatch(rf"error: {re.escape(str(file))} {reason}\n", done.stderr)
+
+
+@pytest.mark.parametrize("form", [*FORMATS])
+def test_a_broken_row_is_one_error_whatever_it_was_to_become(
+    form: str, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    head, first, *rest = (GOLDEN / "rows.csv").read_text().splitlines(keepends=True)
+    rows = tmp_path / "rows.csv"
+    before, after = first.split(",")[:4], first.split(",")[5:]
+    rows.write_text("".join([head, ",".join([*before, "soon", *after]), *rest]))
+    out = tmp_path / "made" / "out"
+    assert invoke(["convert", str(rows), "--to", form, "--out", str(out)]) == ExitCode.FAILURE
+    gc.collect()  # what is left open is closed at last, and would say so
+    message = f"error: line 2 of {rows} has due_ns 'soon', which must be whole\n"
+    assert capfd.readouterr() == ("", message)
+    assert not out.parent.exists() or not [*out.parent.iterdir()]

@@ -83,7 +83,7 @@ def test_drops_are_remembered_for_a_minute() -> None:
 
 def test_the_rates_are_of_the_last_interval() -> None:
     rows = [request(), request(SECOND_NS), request(SECOND_NS + 1, step=1, flags=Flag.SUCCESS)]
-    meter = metered_now(collect_all([as_rows(rows)])[:2])
+    meter = metered_now(collect_all([as_rows(rows)], end_ns=2 * SECOND_NS)[:2])
     assert total(meter, "flux.rate.started") == 1
     assert total(meter, "flux.rate.requests") == 2
 

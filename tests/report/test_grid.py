@@ -5,7 +5,7 @@ import pytest
 
 from flux.report.grid import CODES, TIME_BINS, Grid, codes_of, edges_ms
 from flux.schemas import ErrorCode, Flag
-from tests.outcomes import SECOND_NS, as_rows, not_started, request
+from tests.outcomes import SECOND_NS, as_rows, collect_all, not_started, request
 from tests.report.making import grid_of, some_rows
 
 
@@ -49,6 +49,15 @@ def test_requests_that_were_cut_have_no_latency() -> None:
 def test_a_session_that_waited_for_a_place_has_no_lag() -> None:
     grid = grid_of(as_rows([request(flags=Flag.FIRST | Flag.LAST | Flag.HELD | Flag.SUCCESS)]))
     assert grid.latencies["lag"].sum() == 0
+
+
+def test_lag_is_that_of_the_first_request_of_a_session_as_everywhere() -> None:
+    later = request(start_ns=9, flags=Flag.LAST | Flag.SUCCESS)
+    cut = request(start_ns=9, flags=Flag.FIRST | Flag.ABORTED, error=int(ErrorCode.ABORTED))
+    rows = as_rows([request(start_ns=7), later, cut])
+    grid = grid_of(rows)
+    assert grid.latencies["lag"].sum() == collect_all([rows])[-1].total.lag.count == 2
+    assert grid.extremes_ns["lag"] == (7, 9)
 
 
 def test_percentiles_are_right_within_the_promise() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flux.console import format_ns
 from flux.report.charts import log_axis
+from flux.report.figures import charts
 from flux.report.load import Material
 from flux.report.page import html_report
 from flux.report.thin import MOST_POINTS
@@ -129,6 +131,23 @@ def test_the_spectrum_ends_at_the_longest_request() -> None:
     assert response["y"][-1] == pytest.approx(
         DOCUMENT["latency"]["response"]["p99.9"] / 1e6, rel=0.02
     )
+
+
+def test_the_heat_map_tells_the_longest_request_and_not_the_edge_of_its_bin() -> None:
+    rows = some_rows()
+    (heat,) = [one for one in charts(DOCUMENT, grid_of()) if one.key == "heat"]
+    times_ns = rows["end_ns"] - rows["due_ns"]
+    ends = f"2,000 requests, of {format_ns(times_ns.min())} to {format_ns(times_ns.max())}."
+    assert heat.alternative.startswith(ends)
+
+
+def test_rates_of_rows_are_over_the_time_that_they_cover() -> None:
+    """Of a file of rows the last bin of time ends with the last request: it has 100 per second."""
+    rows = some_rows(2980, 30)
+    rows = rows[rows["end_ns"] < 29.7e9]
+    recorded = {"series": [], "run": {}, "Total": 1}
+    (load, *_) = charts(recorded, grid_of(rows))
+    assert load.traces[0]["y"][-1] == pytest.approx(100, rel=0.05)
 
 
 def test_the_heat_map_has_every_request() -> None:

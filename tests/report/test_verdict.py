@@ -30,7 +30,7 @@ def test_a_failed_threshold_is_told_with_what_was_observed_and_when_it_first_fai
     found = conclude(document_of(verdicts=(verdict(has_failed=True),)))
     assert found.word == "FAILED"
     assert [reason.text for reason in found.reasons] == [
-        "threshold response p(95) < 250ms [step register]: 300 ms; first failed at 7 s"
+        "threshold response p(95) < 250ms [step register]: 300 ms; first failed at 7s"
     ]
 
 

@@ -42,7 +42,7 @@ def frame_of(run: Run | None = None) -> Frame:
     )
     rows = [request(due_ns=at_ns) for at_ns in range(0, SECOND_NS // 2, SECOND_NS // 200)]
     rows += [failure, not_started(SECOND_NS + 1, Flag.DROPPED)]
-    *intervals, _ = collect_all([as_rows(rows)])
+    *intervals, _ = collect_all([as_rows(rows)], end_ns=2 * SECOND_NS)
     maker = FrameMaker(run or run_for())
     for interval in intervals:
         maker.add(interval)

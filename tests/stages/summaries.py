@@ -15,7 +15,7 @@ def interval(number: int) -> Summary:
         request(start_ns, start_ns + 25_000_000, Flag.FIRST | Flag.LAST, **failure),
         not_started(start_ns, Flag.DROPPED),
     ]
-    return collect_all([rows_of(rows)])[number]
+    return collect_all([rows_of(rows)], end_ns=start_ns + SECOND_NS)[number]
 
 
 def empty_interval() -> Summary:

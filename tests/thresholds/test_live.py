@@ -31,7 +31,7 @@ def summaries(times_ms: list[int], per_second: int = 20) -> list[Summary]:
         for second, time_ms in enumerate(times_ms)
         for _ in range(per_second)
     ]
-    return collect_all([as_rows(rows)])
+    return collect_all([as_rows(rows)], end_ns=len(times_ms) * SECOND_NS)
 
 
 def observed(one: Threshold, made: list[Summary], run: Run) -> LiveThresholds:
