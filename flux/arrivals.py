@@ -14,16 +14,24 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from flux.blame import raised_by
 from flux.config.problems import Violation
 from flux.config.rules import at_least, between
-from flux.errors import FluxError
+from flux.errors import WrongOutput
+from flux.output_checks import checked_cuts, checked_gaps
 from flux.phases import starts_of
-from flux.schemas import DEMAND, USERS, Rows, Schema, read_only
-from flux.stage import Context, Outbox
+from flux.schemas import DEMAND, Rows, Schema, read_only
+from flux.stage import Context, Outbox, random_stream
 from flux.units import Duration, Rate
+
+Gaps = npt.NDArray[np.float64]
+"""(n,) times from one session to the next, in units of the mean gap 1/rate."""
 
 GAPS_PER_BLOCK = 4096
 """Gaps are drawn in blocks of this many, so that they are the same however they are asked for."""
+
+MAX_GAPS_OF_0 = 1_000_000
+"""That many in a row are a mistake: time would never pass."""
 
 MAX_RATE_PER_S = 1e7
 """More is a slip of the pen: no executor comes near it, and the plan would fill the memory."""
@@ -87,22 +95,33 @@ class ArrivalGenerator:
         """The level before shaping; of a phase's own, the level in that phase."""
         return self.rate_per_s
 
-    def gaps(self, random: np.random.Generator, count: int) -> npt.NDArray[np.float64]:
-        """Draw gaps with unit mean, at least 0: (count,) float64."""
+    def gaps(self, random: np.random.Generator, count: int) -> Gaps:
+        """Draw the next gaps: the time from each session to the next, without a rate.
+
+        Args:
+            random: the only source of randomness that a seed fixes.
+            count: how many.
+
+        Returns:
+            (count,) float64, at least 0, with a mean of 1, which stands for 1/rate; infinite where
+            no further session arrives.
+        """
         raise NotImplementedError
 
-    def gap_blocks(self, random: np.random.Generator) -> Iterator[npt.NDArray[np.float64]]:
+    def gap_blocks(self, random: np.random.Generator) -> Iterator[Gaps]:
         """Endless blocks of gaps, clamped to `min` and `max` as fractions of the mean gap.
 
+        A subclass whose gaps depend on those before writes this instead of `gaps`, as a generator;
+        its state are locals.
+
         Raises:
-            FluxError: if a whole block adds up to 0, so that time would never pass.
+            WrongOutput: `gaps` gave something else than it has to, or nothing but 0.
         """
         low, high = self.gap_bounds
         while True:
-            block = np.clip(self.gaps(random, GAPS_PER_BLOCK), low, high)
-            if not block.any():
-                raise FluxError(f"{type(self).__name__}.gaps must not all be 0")
-            yield block
+            yield np.clip(
+                checked_gaps(self.gaps(random, GAPS_PER_BLOCK), GAPS_PER_BLOCK), low, high
+            )
 
     @property
     def gap_bounds(self) -> tuple[float, float]:
@@ -130,6 +149,30 @@ class ArrivalGenerator:
             await outbox.send(rows)
 
 
+def drawn_gaps(context: Context) -> Iterator[Gaps]:
+    """The gaps of the source above, as they are drawn by the pacer.
+
+    Raises:
+        RaisedBy: what is wrong with them is the source's fault.
+    """
+    name = context.source_name
+    with raised_by(name):
+        blocks = context.source.gap_blocks(random_stream(context.run.seed, name, "gaps"))
+    standing = 0  # gaps since time last passed
+    while True:
+        with raised_by(name):
+            block = next(blocks, None)
+            if block is None:
+                raise WrongOutput("its gap_blocks ended", hint="they go on for ever: while True")
+            gaps = checked_gaps(block)
+            standing = 0 if gaps.any() else standing + max(1, len(gaps))
+            if standing > MAX_GAPS_OF_0:
+                raise WrongOutput(
+                    "it draws nothing but gaps of 0", hint="their mean is 1, or time never passes"
+                )
+        yield gaps
+
+
 def demand(context: Context, level: float, duration_ns: int | None) -> Iterator[Rows]:
     """Batches of rows at the base level, from 0 to the end of the run.
 
@@ -143,17 +186,21 @@ def demand(context: Context, level: float, duration_ns: int | None) -> Iterator[
     """
     end_ns = duration_ns if duration_ns is not None else context.run.duration_ns
     tick_ns = context.run.tick_ns
-    profiles = [
-        stage.whole_profile(attrs.evolve(context, stage=name, upstream=(context.source,)))
-        for name, stage in context.shapers
-    ]
+    profiles = []
+    for name, stage in context.shapers:
+        with raised_by(name):
+            told = attrs.evolve(context, stage=name, upstream=(context.source,))
+            profiles.append((name, stage.whole_profile(told)))
     starts_ns = starts_of(context.phases)
     start_ns = 0
     while end_ns is None or start_ns < end_ns:
         stop_ns = start_ns + TICKS_PER_BATCH * tick_ns
         stop_ns = stop_ns if end_ns is None else min(stop_ns, end_ns)
         edges = np.append(np.arange(start_ns, stop_ns, tick_ns, dtype=np.int64), stop_ns)
-        cuts = [profile.cuts(start_ns, stop_ns) for profile in profiles]
+        cuts = []
+        for name, profile in profiles:
+            with raised_by(name):
+                cuts.append(checked_cuts(profile.cuts(start_ns, stop_ns)))
         edges = np.unique(np.concatenate([edges, starts_ns, *cuts]))
         edges = edges[(edges >= start_ns) & (edges <= stop_ns)]
         rows = DEMAND.empty(len(edges) - 1)
@@ -185,6 +232,3 @@ def exponential_clamped_mean(low: float, high: float) -> float:
     """Mean of an exponential number of mean 1 clamped to [low, high]."""
     # e^(-a) - 1 in one step, so that a small bound is not lost in rounding.
     return low + 1.0 + math.expm1(-low) - math.exp(-high)
-
-
-__all__ = ["USERS", "ArrivalGenerator", "demand", "end_of_source_ns", "exponential_clamped_mean"]

@@ -39,12 +39,12 @@ class Spike:
 
 @attrs.frozen
 class Ending:
-    """Why something other than the plan, a signal or a failure ended a run."""
+    """Why something other than the plan or a failure ended a run."""
 
     text: str
     """One line, for the log and the report."""
     code: ExitCode
-    """What it makes the run's exit code, unless something worse is found."""
+    """What it makes the run's exit code, unless something worse is found; OK if people ended it."""
 
 
 @attrs.define

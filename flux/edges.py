@@ -12,8 +12,10 @@ from typing import Any
 import attrs
 import trio
 
+from flux.errors import WrongOutput
+from flux.output_checks import BatchCheck
 from flux.schemas import ARRIVAL, DEMAND, OUTCOME, ROSTER, SUMMARY, USERS, Schema
-from flux.stage import Batch
+from flux.stage import Batch, Inbox
 
 _CAPACITY: Mapping[str, float] = {
     # Computed far ahead of the clock, there is no use in more.
@@ -53,11 +55,15 @@ class Fanout(trio.abc.SendChannel[Batch]):
     """The outbox of a stage: sends each batch along every edge that begins there."""
 
     def __init__(
-        self, edges: list[tuple[Edge, trio.MemorySendChannel[Batch]]], log: logging.Logger
+        self,
+        edges: list[tuple[Edge, trio.MemorySendChannel[Batch]]],
+        log: logging.Logger,
+        check: BatchCheck | None = None,
     ) -> None:
         self._live = list(edges)
         self._had_takers = bool(edges)
         self._log = log
+        self._check = check
 
     @property
     def is_abandoned(self) -> bool:
@@ -69,8 +75,11 @@ class Fanout(trio.abc.SendChannel[Batch]):
 
         Raises:
             trio.BrokenResourceError: if all of them have finished.
+            WrongOutput: the batch is not what the stage may send.
         """
         await trio.lowlevel.checkpoint()
+        if self._check is not None:
+            self._check.check(value)
         for edge, channel in list(self._live):
             try:
                 await self._send(edge, channel, value)
@@ -113,6 +122,19 @@ class Fanout(trio.abc.SendChannel[Batch]):
         for _, channel in self._live:
             channel.close()
         self._live = []
+
+
+def check_ended(inbox: Inbox) -> None:
+    """Raise WrongOutput if a sink left rows behind: they are nowhere, and nobody would know."""
+    try:
+        inbox.receive_nowait()
+    except trio.EndOfChannel:
+        return
+    except trio.WouldBlock:
+        pass
+    raise WrongOutput(
+        "it returned before its inbox ended", hint="receive all: async for batch in inbox"
+    )
 
 
 def _row_count(batch: Any) -> int:

@@ -19,13 +19,15 @@ from typing import Any
 import attrs
 import trio
 
+from flux.blame import blaming, failure_of, first_of
 from flux.conclusion import Conclusion
 from flux.config.problems import Violation, key_text
 from flux.control import Ending
-from flux.edges import Edge, Fanout
-from flux.errors import FluxError, StageFailed, UsageError
+from flux.edges import Edge, Fanout, check_ended
+from flux.errors import FluxError, UsageError
 from flux.generator import Generator
 from flux.generator_watch import GeneratorWatch
+from flux.output_checks import BatchCheck
 from flux.parts import Parts
 from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
@@ -131,12 +133,13 @@ async def prepare_stages(pipeline: Pipeline) -> dict[str, Any]:
     for node in pipeline.nodes:
         prepare: Callable[[], Any] | None = getattr(node.stage, "prepare", None)
         if prepare is not None:
-            try:
-                given = prepare()
-                prepared[node.name] = await given if inspect.isawaitable(given) else given
-            except Violation as error:
-                key = key_text((*node.path, *([error.key] if error.key else [])))
-                raise FluxError(f"{key} {error.rule}", hint=error.hint) from error
+            with blaming(node):
+                try:
+                    given = prepare()
+                    prepared[node.name] = await given if inspect.isawaitable(given) else given
+                except Violation as error:
+                    key = key_text((*node.path, *([error.key] if error.key else [])))
+                    raise FluxError(f"{key} {error.rule}", hint=error.hint) from error
     return prepared
 
 
@@ -217,7 +220,11 @@ class _Wiring:
 
     def outbox(self, node: Node) -> Fanout:
         """Where the stage sends; asked for once."""
-        return Fanout(self._outboxes[node.name], self._run.log)
+        parts = self._parts
+        check = None
+        if node.emits is not None:
+            check = BatchCheck(node.emits, len(parts.steps), len(parts.targets))
+        return Fanout(self._outboxes[node.name], self._run.log, check)
 
     def planned(self) -> int | None:
         """Arrivals released for executors; None if one of them is fed with users who are kept."""
@@ -332,12 +339,14 @@ async def _run_stage(node: Node, wiring: _Wiring, run: Run, result: RunResult) -
     try:
         with wiring.scopes[node.name]:
             await _coroutine(node, context, inbox, outbox)
+            if node.kind == "sink" and inbox is not None:
+                check_ended(inbox)
     except* trio.BrokenResourceError as group:
         # If every stage below has finished, there is nothing left to do for this one.
         if not outbox.is_abandoned:
-            _note_failure(node, group, run, result)
-    except* Exception as group:  # noqa: BLE001  # a plug-in may raise anything: name it, report it
-        _note_failure(node, group, run, result)
+            _note_failure(node, group, wiring, run, result)
+    except* (Exception, SystemExit) as group:  # noqa: BLE001  # a plug-in may raise anything: name it, report it
+        _note_failure(node, group, wiring, run, result)
     finally:
         outbox.close()
         if inbox is not None:
@@ -358,22 +367,16 @@ def _coroutine(
     return coroutine
 
 
-def _note_failure(node: Node, group: BaseException, run: Run, result: RunResult) -> None:
-    failure = _failure(node, group)
-    result.failures.append(failure)
-    run.log.error("%s", failure.message)
+def _note_failure(
+    node: Node, group: BaseException, wiring: _Wiring, run: Run, result: RunResult
+) -> None:
+    culprit, error = first_of(group)
+    failure = failure_of(wiring.pipeline.by_name.get(culprit or node.name, node), error)
+    # A shaper's profile is made by the source and by the shaper, and fails for both.
+    if failure.message not in (one.message for one in result.failures):
+        result.failures.append(failure)
+        run.log.error("%s", failure.message)
     run.control.stop()
-
-
-def _failure(node: Node, error: BaseException) -> FluxError:
-    """The first thing that went wrong, with the stage named unless it explains itself."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, FluxError):
-        return error
-    failure = StageFailed(node.name, node.use, node.package, error)
-    failure.__cause__ = error
-    return failure
 
 
 async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResult) -> None:

@@ -5,6 +5,7 @@
     ├── InvalidPipeline      78    the pipeline file has one or more problems
     ├── HostNotAllowed      108    a name is that of somebody else's host, and nobody allowed it
     ├── StageFailed           1    a stage raised: carries the stage's name and package
+    ├── WrongOutput           1    a stage sent, or told, what its kind must not
     ├── MissingExtra          1    an optional dependency is not installed
     └── StorageFailed         1    a results folder or file cannot be written
 
@@ -75,10 +76,19 @@ class MissingExtra(FluxError):
         )
 
 
+class WrongOutput(FluxError):
+    """A stage sent rows, or told numbers, that its kind must not."""
+
+
 class StageFailed(FluxError):
     """A stage raised: the run ends, with the stage named."""
 
-    def __init__(self, stage: str, use: str, package: str, cause: BaseException) -> None:
-        super().__init__(
-            f"stage {stage!r} ({use}, from {package}) failed: {type(cause).__name__}: {cause}"
-        )
+    def __init__(
+        self, stage: str, use: str, package: str, cause: BaseException, place: str = ""
+    ) -> None:
+        text, hint = f"{type(cause).__name__}: {cause}", None
+        if place:
+            text += f" ({place})"
+        if isinstance(cause, FluxError):
+            text, hint, self.exit_code = cause.message, cause.hint, cause.exit_code
+        super().__init__(f"stage {stage!r} ({use}, from {package}) failed: {text}", hint=hint)

@@ -132,6 +132,11 @@ class Node:
         """What people call a stage of this kind."""
         return kind_of(self.stage)
 
+    @property
+    def module(self) -> str:
+        """Module that its class is in."""
+        return type(self.stage).__module__
+
 
 @attrs.frozen
 class Pipeline:

@@ -1,13 +1,18 @@
 """What can be wrong with a graph as a whole, though each stage and each edge is right."""
 
 import os.path
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from flux.blame import blaming
 from flux.config.locate import Path
-from flux.config.problems import Problem
+from flux.config.problems import Problem, Violation
 from flux.graph import Node, Pipeline
 from flux.phases import length_of
 from flux.schemas import DEMAND, USERS
+
+Check = Callable[[Any, int | None], Iterable[Violation]]
+"""A shaper's `check_source`."""
 
 
 def check_graph(pipeline: Pipeline) -> Iterator[Problem]:
@@ -53,15 +58,21 @@ def _unfit(pipeline: Pipeline, node: Node) -> Iterator[Problem]:
         return
     source = chain[0].stage
     own: int | None = getattr(source, "duration", None)
-    for one in check(source, own if own is not None else pipeline.settings.duration):
+    end_ns = own if own is not None else pipeline.settings.duration
+    for one in _found(node, check, source, end_ns):
         yield Problem((*node.path, *((one.key,) if one.key else ())), one.rule, one.hint)
     for index, phase in enumerate(pipeline.phases):
         if node.name in phase.stages and phase.end_ns is not None:
             path = ("phase", index, "stage", node.name)
             length_ns = phase.end_ns - phase.start_ns
             check = phase.stages[node.name].check_source
-            for one in check(phase.source(chain[0].name, source), length_ns):
+            for one in _found(node, check, phase.source(chain[0].name, source), length_ns):
                 yield Problem((*path, *((one.key,) if one.key else ())), one.rule, one.hint)
+
+
+def _found(node: Node, check: Check, source: Any, end_ns: int | None) -> list[Violation]:
+    with blaming(node):
+        return list(check(source, end_ns))
 
 
 def _too_long(pipeline: Pipeline, node: Node) -> Iterator[Problem]:

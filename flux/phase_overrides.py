@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from flux.blame import blaming
 from flux.config.document import Document
 from flux.config.locate import Path
 from flux.config.problems import Problem, did_you_mean
@@ -67,7 +68,8 @@ class Overrides:
             if any(key in table for key in group):
                 own = {key: one for key, one in own.items() if key not in group}
         merged = {**own, **table}
-        return structure(type(draft.stage), merged, path, base=self._document.base)
+        with blaming(draft):
+            return structure(type(draft.stage), merged, path, base=self._document.base)
 
     def _table(self, draft: Draft) -> dict[str, Any]:
         table: dict[str, Any] = self._document.values["stage"][draft.path[1]]

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from flux.blame import blaming
 from flux.config.document import Document, finish, parse, read_text
 from flux.config.locate import Path
 from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
@@ -132,7 +133,10 @@ class _Compiler:
         """The steps of the run; None if a stage could not be read."""
         if drafts is None or len(drafts) < len(self.document.values["stage"]):
             return None
-        executors = (one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME)
+        executors = [one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME]
+        for one in executors:
+            with blaming(one):
+                Parts.of_stages([(one.name, one.stage)])
         return Parts.of_stages([(one.name, one.stage) for one in executors]).run_steps
 
     def _read_stages(self) -> list[Draft] | None:
@@ -153,7 +157,9 @@ class _Compiler:
         if entry is None:
             return None
         own = {key: value for key, value in table.items() if key not in _OWN_KEYS}
-        stage, problems = structure(entry.load(), own, path, base=self.document.base)
+        loaded = entry.load()
+        with blaming(entry):
+            stage, problems = structure(loaded, own, path, base=self.document.base)
         self.problems += problems
         name = self._name(table, path, entry.name, taken)
         inputs = self._inputs(table, path)

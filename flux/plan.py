@@ -230,6 +230,8 @@ def _paced_chain(pipeline: Pipeline, executor: Node) -> tuple[Node, ...]:
     """The stages from the source down to the pacer: what is below it plans nothing more."""
     chain = pipeline.chain(executor)
     pacers = [index for index, node in enumerate(chain) if node.accepts in (DEMAND, USERS)]
+    if not pacers:
+        raise UsageError(f"there is no demand to plan: {chain[0].use!r} makes arrivals itself")
     return chain[: pacers[-1] + 1]
 
 

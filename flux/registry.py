@@ -1,7 +1,8 @@
 """Which stages there are: everything installed under the entry-point group `flux.stages`.
 
 Built-in stages register there like any plug-in. Listing reads metadata only; a stage's module is
-imported when a pipeline uses it, or when somebody asks to have it explained.
+imported when a pipeline uses it, or when somebody asks to have it explained. So what is wrong with
+a plug-in is said to those who use it, and to nobody else.
 """
 
 import importlib.metadata
@@ -10,9 +11,10 @@ from typing import Any
 
 import attrs
 
+from flux.blame import OWN_PACKAGE
 from flux.config.problems import did_you_mean
 from flux.errors import FluxError, UsageError
-from flux.stage import kind_of
+from flux.stage_contract import faults_of
 
 GROUP = "flux.stages"
 
@@ -29,40 +31,63 @@ class StageEntry:
     target: str
     """`module:class`."""
     _entry_point: importlib.metadata.EntryPoint = attrs.field(repr=False, eq=False)
+    rival: "StageEntry | None" = None
+    """A stage of the same name that another package brings, or this one twice."""
+
+    @property
+    def use(self) -> str:
+        """The name, as of a stage in its place."""
+        return self.name
+
+    @property
+    def module(self) -> str:
+        """Module that its class is in."""
+        return self.target.partition(":")[0]
 
     def load(self) -> type[Any]:
         """Import the stage.
 
         Raises:
-            FluxError: if it cannot be imported or is no stage; the package is named.
+            FluxError: if it cannot be imported, is no stage, or has a rival; the package is named.
         """
-        try:
-            stage: type[Any] = self._entry_point.load()
-        except (ImportError, AttributeError, SyntaxError) as error:
+        if self.rival is not None:
             raise FluxError(
-                f"stage {self.name!r} of package {self.package} cannot be imported: {error}",
-                hint=f"its entry point is {self.target}",
-            ) from error
-        if not (isinstance(stage, type) and attrs.has(stage)):
-            raise FluxError(
-                f"stage {self.name!r} of package {self.package} must be an attrs class",
-                hint=f"its entry point is {self.target}",
+                f"two packages bring a stage {self.name!r}: "
+                f"{self.package} ({self.target}) and {self.rival.package} ({self.rival.target})",
+                hint=self._way_out(self.rival),
             )
+        title = f"stage {self.name!r} of package {self.package}"
         try:
-            kind_of(stage)
-        except (TypeError, AttributeError) as error:
+            stage: Any = self._entry_point.load()
+        except (Exception, SystemExit) as error:
+            # A module may raise anything, and what an entry point names need not be there.
+            reason = str(error) if isinstance(error, ImportError) else _named(error)
             raise FluxError(
-                f"stage {self.name!r} of package {self.package} is no stage: {error}"
+                f"{title} cannot be imported: {reason}",
+                hint=f"its entry point is {self.target}: mend or uninstall {self.package}",
             ) from error
-        return stage
+        faults = list(faults_of(stage))
+        if faults:
+            raise FluxError(
+                f"{title} is no stage: {self.target} {'; it '.join(faults)}",
+                hint=f"this is for the author of {self.package}: see docs/plug-ins.md",
+            )
+        loaded: type[Any] = stage
+        return loaded
+
+    def _way_out(self, rival: "StageEntry") -> str:
+        others = [one.package for one in (self, rival) if one.package != OWN_PACKAGE]
+        if len(others) == 2 and others[0] != others[1]:
+            return "uninstall one of them"
+        return f"uninstall {others[0]}, or give its stage a name of its own" if others else ""
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def find_stages() -> Mapping[str, StageEntry]:
-    """Every installed stage by name, sorted.
-
-    Raises:
-        FluxError: if two packages bring a stage of the same name.
-    """
+    """Every installed stage by name, sorted; of two of one name the first, with its rival."""
     found: dict[str, StageEntry] = {}
     for point in importlib.metadata.entry_points(group=GROUP):
         distribution = point.dist
@@ -74,12 +99,9 @@ def find_stages() -> Mapping[str, StageEntry]:
             entry_point=point,
         )
         other = found.setdefault(point.name, entry)
-        if other.target != entry.target or other.package != entry.package:
-            raise FluxError(
-                f"two packages bring a stage {point.name!r}: "
-                f"{other.package} ({other.target}) and {entry.package} ({entry.target})",
-                hint="uninstall one of them",
-            )
+        # One that is found twice is the same: sys.path may lead to it in two ways.
+        if (other.target, other.package) != (entry.target, entry.package):
+            found[point.name] = attrs.evolve(other, rival=entry)
     return dict(sorted(found.items()))
 
 

@@ -1,8 +1,9 @@
 """From batches of OUTCOME to bytes written: what the sinks of rows have in common.
 
-Strategy. Rows become text in the task itself, a few hundred at a time with a checkpoint between, as
-that takes half a millisecond at the most; a thread would compete for the interpreter's lock, which
-costs the load more than it spares (see tests/bench/rows.py). Writing may take any time, so it is
+Strategy. Rows become text in the task itself, column after column, and whenever that has taken
+`TURN_NS` there is a checkpoint, so that a request that is due then does not wait. A thread would
+compete for the interpreter's lock, which costs the load more than it spares (see
+tests/bench/rows.py). Writing may take any time, so it is
 done in a thread. While it goes on, batches wait in the inbox; then all that wait are written at
 once. Nothing is kept back: what the thread has written is with the operating system, and survives
 the end of this process, however it ends.
@@ -13,18 +14,22 @@ import fcntl
 import os
 import pathlib
 import stat
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import trio
 
-from flux.rows import LineFormat
-from flux.schemas import OUTCOME
+from flux.line_format import LineFormat
+from flux.schemas import OUTCOME, Rows
 from flux.stage import Context, Inbox
 from flux.storage import storing
 
 ROWS_AT_ONCE = 512
-"""As many become text between two checkpoints."""
+"""As many become text together: of fewer each would cost more, of more a column takes too long."""
+
+TURN_NS = 50_000
+"""After so long the others have a turn, at the next end of a column."""
 
 BYTES_AT_ONCE = 1 << 20
 """That much text is written, even if more batches wait."""
@@ -50,11 +55,21 @@ async def write_rows(inbox: Inbox, row_format: LineFormat, write: Write) -> None
     text = bytearray()
     async for rows in inbox:
         for start in range(0, len(rows), ROWS_AT_ONCE):
-            await trio.lowlevel.checkpoint()
-            text += row_format.lines(rows[start : start + ROWS_AT_ONCE])
+            await _add_lines(text, row_format, rows[start : start + ROWS_AT_ONCE])
         if text and (len(text) >= BYTES_AT_ONCE or not inbox.statistics().current_buffer_used):
             await write(text)
             text = bytearray()
+
+
+async def _add_lines(text: bytearray, row_format: LineFormat, rows: Rows) -> None:
+    """Make lines of a few rows, in several turns."""
+    await trio.lowlevel.checkpoint()
+    until_ns = time.perf_counter_ns() + TURN_NS
+    for chunk in row_format.chunks(rows):
+        text += chunk
+        if time.perf_counter_ns() >= until_ns:
+            await trio.lowlevel.checkpoint()
+            until_ns = time.perf_counter_ns() + TURN_NS
 
 
 async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: LineFormat) -> None:
@@ -69,20 +84,28 @@ async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: 
     Raises:
         StorageFailed: the file cannot be written, or somebody else is writing it.
     """
-    if context.run.folder is None:
-        await ignore_all(inbox)
-        return
-    async with open_line_file(context.run.folder / path) as write:
+    async with open_line_file(context, path) as write:
         await write_rows(inbox, row_format, write)
 
 
 @asynccontextmanager
-async def open_line_file(file: pathlib.Path) -> AsyncIterator[Write]:
-    """What writes lines to a new file, which is on disk after the block.
+async def open_line_file(context: Context, path: str) -> AsyncIterator[Write]:
+    """What writes lines to a new file, which is on disk after the block: `await write(lines)`.
+
+    It takes whole lines, as bytes, and writes them in a thread. Without a folder for the run, as in
+    a plan, they go nowhere.
+
+    Args:
+        context: of the sink.
+        path: relative to the run's folder, or absolute; what the file held before is lost.
 
     Raises:
         StorageFailed: the file cannot be written, or somebody else is writing it.
     """
+    if context.run.folder is None:
+        yield _write_nothing
+        return
+    file = context.run.folder / path
     async with _open_file(file) as descriptor:
 
         async def write(text: bytes | bytearray) -> None:
@@ -90,6 +113,10 @@ async def open_line_file(file: pathlib.Path) -> AsyncIterator[Write]:
                 await trio.to_thread.run_sync(_write_lines, descriptor, text)
 
         yield write
+
+
+async def _write_nothing(_: bytes | bytearray) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 async def ignore_all(inbox: Inbox) -> None:

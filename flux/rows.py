@@ -12,14 +12,14 @@ import datetime
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 
+from flux.line_format import LineFormat, all_rows
 from flux.schemas import ERROR_TEXTS, NOT_STARTED, OUTCOME, Flag, Rows
-from flux.text_columns import Words, constant, digits, join, text_table, whole_numbers
+from flux.text_columns import Words, constant, digits, text_table, whole_numbers
 
 Basis: TypeAlias = Literal["due", "start"]
 """What a request's latency is counted from: when it was to start, or when it did."""
@@ -31,45 +31,9 @@ _SECOND_NS = 10**9
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-class LineFormat(Protocol):
-    """How OUTCOME rows become text; of some formats a row is no line, or several."""
-
-    @property
-    def header(self) -> bytes:
-        """What stands before the first line; maybe nothing."""
-
-    def lines(self, rows: Rows) -> bytearray:
-        """The text of these rows, which ends with a line feed if it is not empty."""
-
-
-@attrs.frozen(eq=False)
-class RowFormat:
-    """How OUTCOME rows become lines, one each."""
-
-    header: bytes
-    """What stands before the first line; maybe nothing."""
-    _values: tuple[tuple[Words, _Writer], ...] = attrs.field(repr=False)
-    """What stands before each value, and the value."""
-    _end: Words = attrs.field(repr=False)
-
-    def lines(self, rows: Rows) -> bytearray:
-        """One line per row, each with its line feed.
-
-        Raises:
-            IndexError: a row's step or error is not one of the run's.
-        """
-        return join(len(rows), list(self._pieces(rows)))
-
-    def _pieces(self, rows: Rows) -> Iterator[Words]:
-        for before, value in self._values:
-            yield before
-            yield from value(rows)
-        yield self._end
-
-
 def csv_format(
     steps: Sequence[str], started_at: datetime.datetime, *, targets: Sequence[str] = ("",)
-) -> RowFormat:
+) -> LineFormat:
     """OUTCOME's columns in order, then the wall-clock time at which each request was due.
 
     Args:
@@ -85,10 +49,10 @@ def csv_format(
     values["timestamp"] = _timestamp("due_ns", started_at)
     comma = constant(b",")
     first, *rest = values.values()
-    return RowFormat(
-        header=",".join(values).encode() + b"\n",
-        values=((constant(b""), first), *((comma, value) for value in rest)),
-        end=constant(b"\n"),
+    return _one_line_each(
+        ",".join(values).encode() + b"\n",
+        ((constant(b""), first), *((comma, value) for value in rest)),
+        constant(b"\n"),
     )
 
 
@@ -100,7 +64,7 @@ def ndjson_format(
     targets: Sequence[str] = ("",),
     target_urls: Sequence[str] = (),
     basis: Basis = "due",
-) -> RowFormat:
+) -> LineFormat:
     """A JSON object per line: the twelve keys of a vegeta result, then OUTCOME's other columns.
 
     Args:
@@ -132,14 +96,28 @@ def ndjson_format(
     values["step"] = _json_text("step", [*steps, ""])
     values["target"] = _json_text("target", [*targets, ""])
     values["flags"] = _in_quotes(_flags)
-    return RowFormat(
-        header=b"",
-        values=tuple(
+    return _one_line_each(
+        b"",
+        tuple(
             (constant(b'%s"%s":' % (b"," if index else b"{", name.encode())), value)
             for index, (name, value) in enumerate(values.items())
         ),
-        end=constant(b"}\n"),
+        constant(b"}\n"),
     )
+
+
+def _one_line_each(
+    header: bytes, values: tuple[tuple[Words, _Writer], ...], end: Words
+) -> LineFormat:
+    """A line per row: what stands before each value, and the value."""
+
+    def pieces(rows: Rows) -> Iterator[Words]:
+        for before, value in values:
+            yield before
+            yield from value(rows)
+        yield end
+
+    return LineFormat(header, ((all_rows, pieces),))
 
 
 def _per_step(texts: Sequence[str], steps: Sequence[str]) -> list[str]:

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from flux.arrivals import end_of_source_ns
 from flux.config.problems import Violation
-from flux.errors import FluxError
+from flux.errors import FluxError, WrongOutput
+from flux.output_checks import checked_factors
 from flux.phases import Phase, starts_of
 from flux.schemas import DEMAND, SAME, USERS, Rows, Schema, read_only
 from flux.stage import Context, Inbox, Outbox
@@ -39,10 +40,21 @@ class Profile(Protocol):
     """A shaper at work in one run; it may remember what it was asked before, as time only grows."""
 
     def cuts(self, start_ns: int, end_ns: int) -> Times:
-        """Times in [start_ns, end_ns] where the level jumps or bends."""
+        """Times in [start_ns, end_ns] where the level jumps or bends: (n,) int64, nanoseconds.
+
+        Rows are cut there before they are shaped, so that each lies on one side. It is asked for
+        one stretch of time after another, ahead of `shape` and of another profile of the stage.
+        """
 
     def shape(self, demand: Rows) -> Rows:
-        """New rows, at the same times, with the level changed."""
+        """New rows, at the same times, with `level` and `end_level` changed.
+
+        Args:
+            demand: (n,) DEMAND or USERS, read-only; `middle` tells which side of a cut each is on.
+
+        Returns:
+            (n,) of the same, as `multiplied` and `with_levels` make them.
+        """
 
 
 @runtime_checkable
@@ -76,11 +88,21 @@ class Shaper:
         return None
 
     def factor_at(self, time_ns: Times) -> Factors:
-        """What the level is multiplied by at each of these times, at least 0."""
+        """What the level is multiplied by at each of these times.
+
+        It is asked for many times at once, and again for the same ones: let it be a function of
+        its argument and the keys, continuous in time.
+
+        Args:
+            time_ns: (n,) int64, nanoseconds since the run began, ascending, read-only.
+
+        Returns:
+            (n,) float64, finite and at least 0: 1 leaves the level as it is.
+        """
         raise NotImplementedError
 
     def profile(self, context: Context) -> Profile:
-        """The shaper at work in one run."""
+        """The shaper at work in one run; `factor_at` everywhere, unless a subclass says more."""
         return SmoothProfile(self)
 
     def whole_profile(self, context: Context) -> Profile:
@@ -117,22 +139,7 @@ class Shaper:
             context.report_status("next_spike_ns", lambda: profile.next_spike_ns(now_ns()))
             context.report_status("spike_factor", lambda: profile.factor_at(now_ns()))
         async for demand in inbox:
-            shaped = profile.shape(demand)
-            check_levels(context.stage, shaped)
-            await outbox.send(shaped)
-
-
-def check_levels(stage: str, demand: Rows) -> None:
-    """Raise FluxError if a level is no number, infinite or negative."""
-    for level, time_ns in (("level", "start_ns"), ("end_level", "end_ns")):
-        is_right = (demand[level] >= 0) & np.isfinite(demand[level])
-        if not is_right.all():
-            wrong = int(np.flatnonzero(~is_right)[0])
-            raise FluxError(
-                f"stage {stage!r} made the level {demand[level][wrong]:g} at "
-                f"{demand[time_ns][wrong] / 1e9:g} s",
-                hint="a shaper's factor must be a finite number, and at least 0",
-            )
+            await outbox.send(profile.shape(demand))
 
 
 @attrs.frozen
@@ -147,8 +154,20 @@ class SmoothProfile:
 
     def shape(self, demand: Rows) -> Rows:
         """New rows with both levels multiplied by the factor there."""
-        factor = self.shaper.factor_at
-        return multiplied(demand, factor(demand["start_ns"]), factor(demand["end_ns"]))
+        return multiplied(
+            demand, self._factors(demand["start_ns"]), self._factors(demand["end_ns"])
+        )
+
+    def _factors(self, time_ns: Times) -> Factors:
+        try:
+            factors = self.shaper.factor_at(time_ns)
+        except (TypeError, ValueError) as error:
+            raise WrongOutput(
+                f"factor_at raised {type(error).__name__}: {error}",
+                hint="time_ns is a read-only array, of many times at once: "
+                "np.where and np.sin take it, if and math.sin do not",
+            ) from error
+        return checked_factors(factors, time_ns)
 
 
 @attrs.frozen

@@ -44,9 +44,14 @@ class Draft:
     path: Path
 
     @property
+    def module(self) -> str:
+        """Module that its class is in."""
+        return type(self.stage).__module__
+
+    @property
     def accepts(self) -> tuple[Schema, ...]:
-        accepts = getattr(self.stage, "accepts", ())
-        return accepts if isinstance(accepts, tuple) else (accepts,)
+        accepts: tuple[Schema, ...] = getattr(self.stage, "accepts", ())
+        return accepts
 
 
 class Wiring:

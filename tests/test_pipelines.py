@@ -1,7 +1,6 @@
 """Every example under pipelines/ checks, plans and runs, and leaves what it promises."""
 
 import datetime
-import gc
 import json
 import os
 import pathlib
@@ -76,13 +75,6 @@ def gateway_url() -> Iterator[str]:
             yield match[1]
         finally:
             process.send_signal(signal.SIGTERM)
-
-
-@pytest.fixture(autouse=True)
-def _thaw() -> Iterator[None]:
-    """A run freezes what it finds in memory; the tests that follow are no part of it."""
-    yield
-    gc.unfreeze()
 
 
 def overrides(name: str, gateway_url: str) -> list[str]:

@@ -41,12 +41,38 @@ def test_a_stage_that_is_not_there_gets_a_hint() -> None:
         load_stage("expnential")
 
 
-def test_two_packages_with_one_name_are_both_named(
+def test_two_packages_with_one_name_are_both_named_once_it_is_used(
     installed: list[importlib.metadata.EntryPoint],
 ) -> None:
-    installed += [point("ramp", "a.b:C", "flux-a"), point("ramp", "d.e:F", "flux-b")]
-    with pytest.raises(FluxError, match=r"'ramp': flux-a \(a\.b:C\) and flux-b \(d\.e:F\)"):
-        find_stages()
+    installed += [
+        point("ramp", "a.b:C", "flux-a"),
+        point("ramp", "d.e:F", "flux-b"),
+        point("hold", "flux.stages.steps:Steps", "flux-a"),
+    ]
+    assert load_stage("hold").__name__ == "Steps"
+    with pytest.raises(
+        FluxError,
+        match=r"'ramp': flux-a \(a\.b:C\) and flux-b \(d\.e:F\)\n.*uninstall one of them",
+    ):
+        load_stage("ramp")
+
+
+def test_of_a_built_in_stage_and_a_plug_in_the_plug_in_is_to_go(
+    installed: list[importlib.metadata.EntryPoint],
+) -> None:
+    installed += [
+        point("ramp", "a.b:C", "flux-a"),
+        point("ramp", "flux.stages.ramp:Ramp", "userflux"),
+    ]
+    with pytest.raises(FluxError, match="uninstall flux-a, or give its stage a name of its own"):
+        load_stage("ramp")
+
+
+def test_a_package_that_is_found_twice_brings_its_stages_once(
+    installed: list[importlib.metadata.EntryPoint],
+) -> None:
+    installed += [point("ramp", "flux.stages.ramp:Ramp", "userflux")] * 2
+    assert load_stage("ramp").__name__ == "Ramp"
 
 
 @pytest.mark.parametrize(
@@ -54,8 +80,10 @@ def test_two_packages_with_one_name_are_both_named(
     [
         ("no.such.module:X", r"'odd' of package flux-a cannot be imported: No module"),
         ("flux.units:Nothing", r"'odd' of package flux-a cannot be imported: .*Nothing"),
-        ("flux.units:UnitError", "must be an attrs class"),
-        ("flux.stage:Shard", "is no stage: .* has none of produce, run and consume"),
+        ("not an entry point", r"'odd' of package flux-a cannot be imported: "),
+        ("flux.units:UnitError", r"is no stage: flux\.units:UnitError must be decorated itself"),
+        ("flux.units", "must be a class, and is a module"),
+        ("flux.stage:Shard", "must have one of the coroutines produce, run and consume"),
     ],
 )
 def test_a_plug_in_that_does_not_load_is_named(

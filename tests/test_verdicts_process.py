@@ -197,7 +197,8 @@ def test_a_blocked_event_loop_moves_no_due_time_and_makes_the_run_invalid(run: R
     lags_ns = [int(row["start_ns"]) - int(row["due_ns"]) for row in rows]
     assert max(lags_ns) > 130_000_000
     assert sum(lag_ns > 50_000_000 for lag_ns in lags_ns) >= 18
-    assert ended.result["validity"]["generators"][0]["stall_max_ns"] >= 140_000_000
+    # What watches the loop wakes up every 20 ms, so that much of a block can be unseen.
+    assert ended.result["validity"]["generators"][0]["stall_max_ns"] >= 130_000_000
     assert any("the event loop stood still" in text for text in ended.findings())
     lines = ended.err.splitlines()
     place = next(n for n, line in enumerate(lines) if "the event loop stood still" in line)

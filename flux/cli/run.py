@@ -1,7 +1,6 @@
 """`flux run`: run a pipeline and say how it went."""
 
 import datetime
-import gc
 import logging
 import pathlib
 import resource
@@ -20,6 +19,7 @@ from flux.console import format_summary
 from flux.demo import open_demo_targets
 from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
 from flux.errors import ExitCode, StorageFailed
+from flux.garbage import seldom_collected
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
 from flux.junit import write_junit
@@ -173,21 +173,20 @@ async def _run(pipeline: Pipeline, run: Run, screen: Screen | None) -> RunResult
         open_workers(pipeline) as pipeline,
     ):
         prepared = await prepare_stages(pipeline)
-        # What exists by now lives as long as the run; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        # The stages get ready for the first arrivals while the clock is still below zero.
-        run = attrs.evolve(
-            run,
-            clock=LiveClock(trio.current_time() + LEAD_S),
-            started_at=datetime.datetime.now().astimezone() + datetime.timedelta(seconds=LEAD_S),
-        )
-        desk = Desk(pipeline)
-        watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
-        async with open_server(desk, run):
-            return await run_pipeline(
-                pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
+        with seldom_collected():
+            # The stages get ready for the first arrivals while the clock is still below zero.
+            lead = datetime.timedelta(seconds=LEAD_S)
+            run = attrs.evolve(
+                run,
+                clock=LiveClock(trio.current_time() + LEAD_S),
+                started_at=datetime.datetime.now().astimezone() + lead,
             )
+            desk = Desk(pipeline)
+            watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
+            async with open_server(desk, run):
+                return await run_pipeline(
+                    pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
+                )
 
 
 def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:

@@ -129,7 +129,7 @@ def _try(
     code, result = run_loaded(pipeline, results=folder, quiet=True, screen=Silence())
     if code is ExitCode.FAILURE and result.failures:
         raise result.failures[0]
-    if result.was_stopped and result.ending is None:
+    if result.was_stopped and (result.ending is None or result.ending.code is ExitCode.OK):
         return None
     if result.summary is None:
         raise UsageError("a try came to no result")

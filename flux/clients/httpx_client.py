@@ -15,11 +15,11 @@ from typing import Any
 import attrs
 import httpx
 
+from flux.clients.exchange import Exchange, Exchanger
 from flux.clients.guarded_transport import GuardedTransport, NotAllowed, WhenRefused
 from flux.clients.httpx_lanes import Lanes
 from flux.clients.readiness import Readiness, open_readiness
 from flux.clients.system_errors import BY_ERRNO
-from flux.clients.tasks import Exchange, Exchanger
 from flux.clock import Clock
 from flux.errors import MissingExtra
 from flux.flows.actions import Send

@@ -9,52 +9,16 @@ aborted. Nothing is ever cancelled silently: every arrival ends in a row.
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
 import trio
 
+from flux.clients.exchange import Opener
+from flux.clients.session import SessionRunner
 from flux.clients.users import User, Users
 from flux.clients.work import Work
-from flux.flows.actions import End, Headers, Pause, Result, Send, Session
-from flux.schemas import NOBODY, ROSTER, ErrorCode, Flag, Rows
-
-
-@attrs.define
-class Exchange:
-    """What is known of one request; the client fills it in as it happens, in run nanoseconds."""
-
-    status: int = 0
-    error: ErrorCode = ErrorCode.NONE
-    headers: Headers | None = None
-    body: bytes | None = None
-    connect_ns: int = 0
-    tls_ns: int = 0
-    first_byte_ns: int = 0
-    end_ns: int = 0
-    """When the response was complete; 0 if that is when the exchange returns."""
-    bytes_out: int = 0
-    bytes_in: int = 0
-    opened_connection: bool = False
-    retries: int = 0
-    target: int = 0
-    """Which of the executor's targets it goes to; the client is told."""
-
-
-class Exchanger(Protocol):
-    """One session's way to the target: it keeps what belongs to one user, such as cookies."""
-
-    async def exchange(self, send: Send, exchange: Exchange) -> None:
-        """Make the request and fill in what came of it; a failure is an error code."""
-
-
-class Opener(Protocol):
-    """Opens a way to the target for one session."""
-
-    def __call__(self) -> AbstractAsyncContextManager[Exchanger]:
-        """Open it."""
+from flux.schemas import NOBODY, ROSTER, Flag, Rows
 
 
 async def drive(work: Work, open_exchanger: Opener) -> None:
@@ -73,12 +37,13 @@ def _driver_for(work: Work) -> "type[_Driver]":
 
 
 class _Driver:
-    """What the open and the closed model share: the life of a session, and the end of the run."""
+    """What the open and the closed model share: who is under way, and the end of the run."""
 
     def __init__(self, work: Work, open_exchanger: Opener) -> None:
         self._work = work
         self._open_exchanger = open_exchanger
         self._choice = work.choice
+        self._runner = SessionRunner(work)
         self._clock = work.context.run.clock
         self._control = work.context.run.control
         self._running = 0
@@ -142,74 +107,6 @@ class _Driver:
         now_ns = self._clock.now_ns()
         self._work.log.record_not_started(seq, user, due_ns, now_ns, flag, number)
 
-    async def _run_session(
-        self,
-        session: Session,
-        seq: int,
-        user: int,
-        target: int,
-        due_ns: int,
-        flags: Flag,
-        exchanger: Exchanger,
-    ) -> int:
-        """Let the flow say what to do until it ends, one row per request; when the last one did."""
-        row = _RowOf(seq, user, target, due_ns, flags | Flag.FIRST)
-        action = next(session)
-        over_ns = self._clock.now_ns()
-        try:
-            while not isinstance(action, End):
-                if isinstance(action, Pause):
-                    row.due_ns = over_ns = over_ns + action.duration_ns
-                    await self._clock.wait_until(over_ns)
-                    action = session.send(None)
-                    continue
-                row.begin(action, self._clock.now_ns())
-                await self._exchange(action, row.exchange, exchanger)
-                over_ns = row.end(self._clock.now_ns())
-                result = self._judge(action, row)
-                action = session.send(result)
-                self._record(row, action)
-        finally:
-            # Not only where Cancelled is raised: libraries raise it in groups as well.
-            if not isinstance(action, End):
-                self._record_aborted(row)
-            session.close()
-        return over_ns
-
-    async def _exchange(self, send: Send, exchange: Exchange, exchanger: Exchanger) -> None:
-        with trio.move_on_after(send.plan.timeout_ns / 1e9) as scope:
-            await exchanger.exchange(send, exchange)
-        if scope.cancelled_caught:
-            connecting = exchange.opened_connection and not exchange.connect_ns
-            exchange.error = ErrorCode.CONNECT_TIMEOUT if connecting else ErrorCode.TIMEOUT
-
-    def _judge(self, send: Send, row: "_RowOf") -> Result:
-        exchange = row.exchange
-        if not exchange.error:
-            exchange.error = send.plan.judge(
-                exchange.status, exchange.headers, exchange.body, row.end_ns - row.start_ns
-            )
-        return Result(exchange.error, exchange.headers, exchange.body)
-
-    def _record(self, row: "_RowOf", next_action: object) -> None:
-        skipped = 0
-        if not row.exchange.error:
-            row.flags |= Flag.SUCCESS
-        if isinstance(next_action, End):
-            skipped = next_action.skipped
-            row.flags |= Flag.LAST | (Flag.SESSION_SUCCESS if next_action.success else Flag(0))
-        row.write(self._work, skipped)
-        row.next_request()
-
-    def _record_aborted(self, row: "_RowOf") -> None:
-        row.end_ns = self._clock.now_ns()
-        if not row.in_flight:  # it was pausing: there is no request to tell of
-            row.step, row.start_ns, row.exchange = -1, row.end_ns, Exchange()
-            row.due_ns = min(row.due_ns, row.end_ns)
-        row.exchange.error = ErrorCode.ABORTED
-        row.flags |= Flag.ABORTED | Flag.LAST
-        row.write(self._work, 0)
-
 
 class _OpenDriver(_Driver):
     """Sessions start when they are due, whatever became of earlier ones."""
@@ -271,7 +168,7 @@ class _OpenDriver(_Driver):
             async with self._open_exchanger() as exchanger:
                 has_begun = True
                 session = self._work.flow.session(seq, seq)
-                await self._run_session(session, seq, seq, target, due_ns, flags, exchanger)
+                await self._runner.run(session, seq, seq, target, due_ns, flags, exchanger)
         finally:
             if not has_begun:
                 self._not_started(seq, seq, due_ns, Flag.CANCELLED)
@@ -291,7 +188,7 @@ class _ClosedDriver(_Driver):
 
     def __init__(self, work: Work, open_exchanger: Opener) -> None:
         super().__init__(work, open_exchanger)
-        self._users = Users(work, open_exchanger, self._run_session)
+        self._users = Users(work, open_exchanger, self._runner)
 
     async def _dispatch(self, sessions: trio.Nursery) -> None:
         with self._users.is_over.cancelling():
@@ -316,7 +213,7 @@ class _VisitorsDriver(_OpenDriver):
 
     def __init__(self, work: Work, open_exchanger: Opener) -> None:
         super().__init__(work, open_exchanger)
-        self._users = Users(work, open_exchanger, self._run_session)
+        self._users = Users(work, open_exchanger, self._runner)
         self._last_due_ns = 0
 
     async def _dispatch(self, sessions: trio.Nursery) -> None:
@@ -355,59 +252,6 @@ class _VisitorsDriver(_OpenDriver):
     async def _cancel_rest(self) -> None:
         self._users.all_leave()
         await super()._cancel_rest()
-
-
-@attrs.define
-class _RowOf:
-    """The OUTCOME row of the request a session is at."""
-
-    seq: int
-    session: int
-    target: int
-    due_ns: int
-    flags: Flag
-    step: int = -1
-    start_ns: int = 0
-    end_ns: int = 0
-    in_flight: bool = False
-    exchange: Exchange = attrs.field(factory=Exchange)
-
-    def begin(self, send: Send, now_ns: int) -> None:
-        self.step, self.start_ns, self.in_flight = send.plan.index, now_ns, True
-        self.exchange = Exchange(target=self.target)
-
-    def end(self, now_ns: int) -> int:
-        """The exchange has returned; where it failed, nothing was complete before."""
-        complete_ns = 0 if self.exchange.error else self.exchange.end_ns
-        self.end_ns = max(self.start_ns, complete_ns or now_ns)
-        return self.end_ns
-
-    def next_request(self) -> None:
-        self.due_ns, self.in_flight, self.flags = self.end_ns, False, Flag(0)
-
-    def write(self, work: Work, skipped: int) -> None:
-        exchange = self.exchange
-        opened = Flag.NEW_CONNECTION if exchange.opened_connection else Flag(0)
-        step = self.step if self.step < 0 else self.step + work.context.first_step
-        work.log.record(
-            self.seq,
-            self.session,
-            step,
-            skipped,
-            self.due_ns,
-            self.start_ns,
-            exchange.connect_ns,
-            exchange.tls_ns,
-            exchange.first_byte_ns,
-            self.end_ns,
-            exchange.status,
-            exchange.error,
-            exchange.bytes_out,
-            exchange.bytes_in,
-            self.flags | opened,
-            exchange.retries,
-            self.target + work.context.first_target,
-        )
 
 
 def _each_arrival(batch: Rows) -> Iterator[tuple[int, int]]:

@@ -1,24 +1,16 @@
 """The life of users, one trio task each: the flow again and again until a user is gone."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import nullcontext
 
 import attrs
 import trio
 
 from flux.cancelling_event import CancellingEvent
 from flux.clients.attendance import Attendance, IterationNumbers
+from flux.clients.exchange import Opener
+from flux.clients.session import SessionRunner
 from flux.clients.work import Work
-from flux.flows.actions import Session
 from flux.schemas import Flag
-
-if TYPE_CHECKING:
-    from flux.clients.tasks import Exchanger
-
-RunSession: TypeAlias = "Callable[[Session, int, int, int, int, Flag, Exchanger], Awaitable[int]]"
-"""Runs one iteration: the session, seq, user, target, due_ns, flags, and the way to the target; it
-gives the time at which that was over."""
 
 
 @attrs.define(eq=False)
@@ -52,8 +44,8 @@ class Users:
     def __init__(
         self,
         work: Work,
-        open_exchanger: "Callable[[], AbstractAsyncContextManager[Exchanger]]",
-        run_session: RunSession,
+        open_exchanger: Opener,
+        runner: SessionRunner,
     ) -> None:
         """Begin with nobody."""
         if work.habits is None:
@@ -68,7 +60,7 @@ class Users:
         self._choice, self._log = work.choice, work.log
         self._first_target = work.context.first_target
         self._open_exchanger = open_exchanger
-        self._run_session = run_session
+        self._runner = runner
         self._present: dict[int, User] = {}
 
     def join(self, number: int, due_ns: int) -> User | None:
@@ -107,7 +99,7 @@ class Users:
         self,
         user: User,
         flags: Flag,
-        open_exchanger: "Callable[[], AbstractAsyncContextManager[Exchanger]]",
+        open_exchanger: Opener,
     ) -> None:
         sessions = self._flow.sessions_of(user.number)
         flags |= Flag.AGAIN if user.done else Flag(0)
@@ -124,7 +116,7 @@ class Users:
             else:
                 async with open_exchanger() as exchanger:
                     self._begin(user)
-                    end_ns = await self._run_session(
+                    end_ns = await self._runner.run(
                         sessions(seq), seq, user.number, target, due_ns, flags, exchanger
                     )
                 due_ns = self._next_due_ns(user, start_ns, end_ns)

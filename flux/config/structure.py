@@ -258,7 +258,7 @@ def _problems(error: BaseException, path: Path) -> Iterator[Problem]:
             yield Problem(
                 (*path, key), "is not a known key", hint, has_value=False, unknown_key=True
             )
-    elif isinstance(error, KeyError):
+    elif isinstance(error, KeyError) and path and error.args == (path[-1],):
         yield Problem(path, "is required", has_value=False)
     elif isinstance(error, ExceptionGroup):
         for one in error.exceptions:

@@ -13,9 +13,9 @@ from flux.formats.parquet import ROWS_PER_GROUP, open_parquet
 from flux.formats.reading import LATENCY_OF, Reading
 from flux.formats.row_files import open_rows
 from flux.formats.row_formats import K6_FORMATS, LINE_FORMATS
-from flux.formats.row_text import Parts
 from flux.formats.run_files import find_session
-from flux.rows import Basis, LineFormat
+from flux.line_format import LineFormat
+from flux.rows import Basis
 from flux.schemas import Rows
 
 ROWS_AT_ONCE = 1024
@@ -98,8 +98,7 @@ class _LineWriter:
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[start : start + ROWS_AT_ONCE]
             self._stream.write(line_format.lines(part))
-        if isinstance(line_format, Parts):
-            self.left_out += line_format.count_left_out(rows)
+        self.left_out += line_format.count_left_out(rows)
 
     def finish(self, facts: Facts) -> None:
         """A file without rows has a header too."""

@@ -12,7 +12,8 @@ import attrs
 
 from flux.formats.clock_times import since_1970_ns
 from flux.formats.facts import Facts
-from flux.formats.row_text import Kind, Kinds, Parts, requests_only, rounded_ms
+from flux.formats.row_text import Kind, Kinds, requests_only, rounded_ms
+from flux.line_format import LineFormat
 from flux.rows import Basis, csv_field
 from flux.schemas import ErrorCode, Rows
 from flux.text_columns import Words, constant, whole_numbers
@@ -34,10 +35,10 @@ THREAD_GROUPS: Final[Mapping[Basis, str]] = MappingProxyType(
 """Names of the thread groups: they tell what the times are counted from."""
 
 
-def jtl_format(facts: Facts, basis: Basis) -> Parts:
+def jtl_format(facts: Facts, basis: Basis) -> LineFormat:
     """A line per request; arrivals that were never started have none."""
     header = ",".join(COLUMNS).encode() + b"\n"
-    return Parts(header, ((requests_only, _Line(facts, basis).pieces),))
+    return LineFormat(header, ((requests_only, _Line(facts, basis).pieces),))
 
 
 @attrs.frozen(eq=False)

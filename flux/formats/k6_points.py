@@ -26,12 +26,11 @@ from flux.formats.facts import Facts
 from flux.formats.row_text import (
     Kind,
     Kinds,
-    Parts,
-    Selection,
     flagged,
     milliseconds,
     requests_only,
 )
+from flux.line_format import LineFormat, Selection
 from flux.rows import clock_texts, csv_field
 from flux.schemas import ErrorCode, Flag, Rows
 from flux.text_columns import Words, constant, whole_numbers
@@ -68,17 +67,17 @@ RESPONSE_METRIC: Final = "flux_req_response"
 """The response time, from when a request was due."""
 
 
-def k6_json_format(facts: Facts) -> Parts:
+def k6_json_format(facts: Facts) -> LineFormat:
     """Lines of JSON: what each metric is, then its points."""
     header = "".join(
         _metric_line(name, *kind) for name, kind in METRICS.items() if _tells(facts, name)
     )
-    return Parts(header.encode(), tuple(_parts(facts, _JsonPoint)))
+    return LineFormat(header.encode(), tuple(_parts(facts, _JsonPoint)))
 
 
-def k6_csv_format(facts: Facts) -> Parts:
+def k6_csv_format(facts: Facts) -> LineFormat:
     """Lines of CSV; the timestamp is in whole seconds, as k6's is unless told otherwise."""
-    return Parts((",".join(CSV_COLUMNS) + "\n").encode(), tuple(_parts(facts, _CsvPoint)))
+    return LineFormat((",".join(CSV_COLUMNS) + "\n").encode(), tuple(_parts(facts, _CsvPoint)))
 
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(

@@ -8,7 +8,8 @@ from flux.formats.facts import Facts
 from flux.formats.jtl import jtl_format
 from flux.formats.k6_points import k6_csv_format, k6_json_format
 from flux.formats.vegeta import vegeta_csv_format
-from flux.rows import Basis, LineFormat, csv_format, ndjson_format
+from flux.line_format import LineFormat
+from flux.rows import Basis, csv_format, ndjson_format
 
 
 def _csv(facts: Facts, basis: Basis) -> LineFormat:

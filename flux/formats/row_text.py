@@ -1,56 +1,17 @@
-"""From OUTCOME rows to the text of other tools' formats: what those formats have in common.
+"""From OUTCOME rows to the text of other tools' formats: what those formats have in common."""
 
-A row may be a line, several lines or nothing at all. So a format is made of parts: which rows have
-one, and the pieces (see `flux.text_columns`) that it is made of.
-"""
-
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from flux.formats.facts import Facts
+from flux.line_format import Selection
 from flux.schemas import NOT_STARTED, Flag, Rows
-from flux.text_columns import Words, constant, digits, join, text_table, whole_numbers
-
-Pieces = Callable[[Rows], Iterable[Words]]
-"""The pieces of each row's text."""
-
-Selection = Callable[[Rows], npt.NDArray[np.bool_]]
-"""Which rows have it."""
+from flux.text_columns import Words, constant, digits, text_table, whole_numbers
 
 _MILLISECOND_NS = 10**6
-
-
-@attrs.frozen(eq=False)
-class Parts:
-    """A format of parts; a `flux.rows.LineFormat`."""
-
-    header: bytes
-    """What stands before the first line; maybe nothing."""
-    _parts: tuple[tuple[Selection, Pieces], ...] = attrs.field(repr=False)
-
-    def lines(self, rows: Rows) -> bytearray:
-        """The text of these rows: the first part of all of them, then the second, and so on."""
-        text = bytearray()
-        for has_part, pieces in self._parts:
-            some = rows[has_part(rows)]
-            if len(some):
-                text += join(len(some), list(pieces(some)))
-        return text
-
-    def count_left_out(self, rows: Rows) -> int:
-        """How many of these rows have no part."""
-        has_any = np.zeros(len(rows), np.bool_)
-        for has_part, _ in self._parts:
-            has_any |= has_part(rows)
-        return int(np.count_nonzero(~has_any))
-
-
-def all_rows(rows: Rows) -> npt.NDArray[np.bool_]:
-    """Requests, and arrivals that were never started."""
-    return np.ones(len(rows), np.bool_)
 
 
 def requests_only(rows: Rows) -> npt.NDArray[np.bool_]:

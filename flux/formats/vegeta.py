@@ -16,7 +16,8 @@ import numpy as np
 
 from flux.formats.clock_times import since_1970_ns
 from flux.formats.facts import Facts
-from flux.formats.row_text import Kinds, Parts, all_rows
+from flux.formats.row_text import Kinds
+from flux.line_format import LineFormat, all_rows
 from flux.rows import Basis, csv_field
 from flux.schemas import ERROR_TEXTS, NOT_STARTED, Rows
 from flux.text_columns import Words, constant, text_table, whole_numbers
@@ -37,9 +38,9 @@ BASIS_HEADERS: Final[Mapping[Basis, str]] = MappingProxyType(
 """What flux writes as the headers, by what latencies are counted from."""
 
 
-def vegeta_csv_format(facts: Facts, basis: Basis) -> Parts:
+def vegeta_csv_format(facts: Facts, basis: Basis) -> LineFormat:
     """Every row a line; the body is empty."""
-    return Parts(b"", ((all_rows, _CsvLine(facts, basis).pieces),))
+    return LineFormat(b"", ((all_rows, _CsvLine(facts, basis).pieces),))
 
 
 @attrs.frozen(eq=False)

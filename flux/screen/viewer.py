@@ -97,7 +97,7 @@ def _follow(inbox: _Inbox, live: Live) -> None:
         has_new_size, size = console.size != size, console.size
         if has_new_size:
             # Where the old picture stands is not known any more.
-            live.update("", refresh=False)
+            live.update("", refresh=True)
             console.control(Control.clear(), Control.home())
             texts = list(recent)
         for text in texts:

@@ -6,7 +6,7 @@ import attrs
 
 from flux.config.rules import NotEmpty
 from flux.formats.hlog_text import interval_text, own_header
-from flux.row_writer import ignore_all, open_line_file
+from flux.row_writer import open_line_file
 from flux.schemas import SUMMARY, Schema
 from flux.stage import Context, Inbox
 
@@ -29,10 +29,7 @@ class Hlog:
 
     async def consume(self, context: Context, inbox: Inbox) -> None:
         """Write intervals as they are closed."""
-        if context.run.folder is None:
-            await ignore_all(inbox)
-            return
-        async with open_line_file(context.run.folder / self.path) as write:
+        async with open_line_file(context, self.path) as write:
             started_s = context.run.started_at.timestamp()
             await write(own_header(context.run.name, self.latency, started_s).encode())
             async for summary in inbox:

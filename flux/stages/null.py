@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar
 import attrs
 
 from flux.arrivals import end_of_source_ns
+from flux.clients.exchange import Exchange, Exchanger
 from flux.clients.outcome_log import OutcomeLog
-from flux.clients.tasks import Exchange, Exchanger, drive
+from flux.clients.tasks import drive
 from flux.clients.work import Limits, OnLate, Work
 from flux.clock import Clock
 from flux.config.rules import above, at_least, between

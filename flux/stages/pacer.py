@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import attrs
 
+from flux.arrivals import drawn_gaps
 from flux.pacing import Pacer as Arithmetic
 from flux.release import release
 from flux.schemas import ARRIVAL, DEMAND, Schema
-from flux.stage import Context, Inbox, Outbox, random_stream
+from flux.stage import Context, Inbox, Outbox
 
 
 @attrs.frozen(kw_only=True)
@@ -28,9 +29,8 @@ class Pacer:
     async def run(self, context: Context, inbox: Inbox, outbox: Outbox) -> None:
         """Release arrivals until the demand ends, the count is reached or the run is stopped."""
         source, run = context.source, context.run
-        gaps = source.gap_blocks(random_stream(run.seed, context.source_name, "gaps"))
         count = getattr(source, "count", None)
-        arithmetic = Arithmetic(gaps, count=count, shard=run.shard)
+        arithmetic = Arithmetic(drawn_gaps(context), count=count, shard=run.shard)
         level = 0.0
         context.report_status("level_per_s", lambda: level)
         async with aclosing(release(run, inbox)) as released:

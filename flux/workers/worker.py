@@ -4,7 +4,6 @@ It lives as long as its parent: when the socket ends, so does the process, at on
 is doing, for there is nobody left to tell.
 """
 
-import gc
 import logging
 import os
 import socket
@@ -18,6 +17,7 @@ import trio
 from flux.control import Control
 from flux.engine import RunResult, prepare_stages, run_pipeline
 from flux.errors import FluxError
+from flux.garbage import seldom_collected
 from flux.graph import Node
 from flux.pipeline import Pipeline
 from flux.schemas import OUTCOME, Rows, Schema
@@ -58,13 +58,11 @@ async def _work(link: Link) -> None:
     except Exception as error:  # noqa: BLE001  # importing a plug-in may raise anything: the parent names it
         await _tell_failure(link, error)
         return
-    # What exists by now lives as long as the run; the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    await link.send(Kind.READY)
-    frame = await link.receive()
-    if frame is not None:
-        await _run(link, work, frame.value, prepared)
+    with seldom_collected():
+        await link.send(Kind.READY)
+        frame = await link.receive()
+        if frame is not None:
+            await _run(link, work, frame.value, prepared)
 
 
 async def _run(link: Link, work: Work, order: Order, prepared: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from flux.formats.detect import detect
 from flux.formats.facts import Facts
 from flux.formats.row_files import open_rows
 from flux.formats.row_formats import LINE_FORMATS
-from flux.rows import LineFormat
+from flux.line_format import LineFormat
 from flux.schemas import Rows
 from tests.bench.rows import REQUESTS, STARTED_AT, STEPS, make_rows
 

@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 import trio
 
+from flux.line_format import LineFormat
 from flux.row_writer import ignore_all, write_rows
-from flux.rows import RowFormat, csv_format, ndjson_format
+from flux.rows import csv_format, ndjson_format
 from flux.schemas import ERROR_TEXTS, OUTCOME, Flag, Rows, read_only
 from flux.stage import Inbox
 
@@ -130,7 +131,7 @@ def _rates(write: Callable[[Rows], object], size: int) -> str:
     return f"{np.median(rates):.0f} ({min(rates):.0f}…{max(rates):.0f})"
 
 
-async def _in_loop(form: RowFormat, inbox: Inbox) -> None:
+async def _in_loop(form: LineFormat, inbox: Inbox) -> None:
     with open(os.devnull, "wb") as file:  # noqa: ASYNC230  # never blocks
 
         async def write(text: bytes | bytearray) -> None:
@@ -139,7 +140,7 @@ async def _in_loop(form: RowFormat, inbox: Inbox) -> None:
         await write_rows(inbox, form, write)
 
 
-async def _in_thread(form: RowFormat, inbox: Inbox) -> None:
+async def _in_thread(form: LineFormat, inbox: Inbox) -> None:
     with open(os.devnull, "wb") as file:  # noqa: ASYNC230  # never blocks
 
         def write(rows: Rows) -> None:

@@ -23,6 +23,7 @@ import trio
 
 from flux.clock import LiveClock
 from flux.engine import prepare_stages, run_pipeline
+from flux.garbage import seldom_collected
 from flux.histogram import Histogram
 from flux.pipeline import load
 from flux.stage import Run
@@ -105,7 +106,8 @@ async def _run(text: str) -> dict[str, float]:
         clock=LiveClock(trio.current_time() + 0.1),
     )
     cpu_s, wall_s = time.process_time(), time.perf_counter()
-    result = await run_pipeline(pipeline, run, prepared=prepared)
+    with seldom_collected():
+        result = await run_pipeline(pipeline, run, prepared=prepared)
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
     if result.summary is None or result.failures:
         raise SystemExit(f"the run failed: {result.failures}")

@@ -11,8 +11,8 @@ import pytest
 import trio
 import trustme
 
+from flux.clients.exchange import Exchange
 from flux.clients.httpx_client import HttpxSettings, open_pool
-from flux.clients.tasks import Exchange
 from flux.clock import LiveClock
 from flux.flows.actions import RequestPlan, Send, Text
 from flux.schemas import ErrorCode

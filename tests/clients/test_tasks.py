@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import trio
 
+from flux.clients.exchange import Exchange, Exchanger
 from flux.clients.outcome_log import OutcomeLog
-from flux.clients.tasks import Exchange, Exchanger, drive
+from flux.clients.tasks import drive
 from flux.clients.work import Limits, Work
 from flux.clock import Clock
 from flux.flows.actions import (

@@ -8,7 +8,7 @@ import pytest
 
 from flux.errors import FluxError
 from flux.schemas import DEMAND
-from flux.shaping import Factors, Shaper, SmoothProfile, Times, check_levels
+from flux.shaping import Factors, Shaper, SmoothProfile, Times
 
 
 @attrs.frozen
@@ -22,8 +22,7 @@ class Odd(Shaper):
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.5])
-def test_a_level_that_cannot_be_is_an_error_with_stage_and_time(wrong: float) -> None:
+def test_a_factor_that_cannot_be_is_an_error_with_its_time(wrong: float) -> None:
     demand = DEMAND.rows((n * 10**9, (n + 1) * 10**9, 10.0, 10.0) for n in range(4))
-    shaped = SmoothProfile(Odd(wrong=wrong)).shape(demand)
-    with pytest.raises(FluxError, match=r"stage 'odd' made the level .* at [12] s"):
-        check_levels("odd", shaped)
+    with pytest.raises(FluxError, match=r"factor_at gave (nan|inf|-0.5) at 2 s"):
+        SmoothProfile(Odd(wrong=wrong)).shape(demand)

@@ -1,7 +1,4 @@
-"""For tests of stages, built-in and of plug-ins: run generators and shapers with no clock.
-
-The stages' own coroutines run, over real channels, so what a test sees is what a run does.
-"""
+"""Generators and shapers at work with no clock: the demand, and the arrivals that it comes to."""
 
 import datetime
 from collections.abc import Sequence
@@ -12,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import trio
 
-from flux.clock import PlannedClock
+from flux.arrivals import drawn_gaps
+from flux.blame import first_of
+from flux.output_checks import BatchCheck
 from flux.pacing import Pacer
-from flux.schemas import Rows, read_only
-from flux.stage import Context, Run, Shard, random_stream
-
-STARTED_AT = datetime.datetime(2026, 1, 5, tzinfo=datetime.UTC)
-"""A Monday, midnight UTC: the wall-clock time of 0 ns unless a test says otherwise."""
+from flux.schemas import DEMAND, SAME, Rows, Schema, read_only
+from flux.stage import Context, Shard
+from flux.testing.virtual import STARTED_AT, make_run, run_virtually
 
 
 def plan_contexts(
@@ -40,14 +37,12 @@ def plan_contexts(
         One context per stage. A stage's name is its class's in lower case, with its number appended
         from the second of that name on.
     """
-    run = Run(
-        name="plan",
+    run = attrs.evolve(
+        make_run("plan"),
         seed=seed,
         duration_ns=duration_ns,
         tick_ns=tick_ns,
-        drain_ns=0,
         started_at=started_at,
-        clock=PlannedClock(),
         shard=shard or Shard(),
     )
     names: list[str] = []
@@ -72,29 +67,34 @@ def plan_demand(stages: Sequence[Any], duration_ns: int | None, **context: Any) 
         context: keyword arguments of `plan_contexts`.
 
     Returns:
-        (n,) DEMAND or USERS.
+        (n,) DEMAND or USERS: start_ns, end_ns, level and end_level.
+
+    Raises:
+        Exception: what a stage raised, or WrongOutput for what it must not send.
     """
     batches: list[Rows] = []
 
     async def run_all() -> None:
         async with trio.open_nursery() as nursery:
             inbox: trio.MemoryReceiveChannel[Rows] | None = None
+            emits = DEMAND
             for stage, told in zip(stages, plan_contexts(stages, duration_ns, **context)):
                 outbox, next_inbox = trio.open_memory_channel[Rows](1)
-                nursery.start_soon(_run_one, stage, told, inbox, outbox)
+                emits = emits if stage.emits is SAME else stage.emits
+                nursery.start_soon(_run_one, stage, told, inbox, outbox, emits)
                 inbox = next_inbox
             if inbox is not None:
                 async with inbox:
                     batches.extend([batch async for batch in inbox])
 
-    trio.run(run_all)
+    run_virtually(run_all)
     return read_only(np.concatenate(batches))
 
 
 def plan_arrivals(
     stages: Sequence[Any], duration_ns: int | None, *, count: int | None = None, **context: Any
 ) -> Rows:
-    """The arrivals that the pacer makes of a generator and its shapers: (n,) ARRIVAL.
+    """The arrivals that the pacer makes of a generator and its shapers: (n,) seq and due_ns.
 
     Args:
         stages: the source, then the shapers below it, in order.
@@ -103,10 +103,12 @@ def plan_arrivals(
         context: keyword arguments of `plan_contexts`.
     """
     told = plan_contexts(stages, duration_ns, **context)[0]
-    source = stages[0]
-    gaps = source.gap_blocks(random_stream(told.run.seed, told.source_name, "gaps"))
-    pacer = Pacer(gaps, count=count or source.count, shard=told.run.shard)
-    return pacer.arrivals(plan_demand(stages, duration_ns, **context))
+    demand = plan_demand(stages, duration_ns, **context)
+    pacer = Pacer(drawn_gaps(told), count=count or stages[0].count, shard=told.run.shard)
+    try:
+        return pacer.arrivals(demand)
+    except Exception as error:  # noqa: BLE001  # a stage may raise anything
+        raise first_of(error)[1] from None
 
 
 def wanted_by(demand: Rows, time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -132,10 +134,24 @@ def wanted_by(demand: Rows, time_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
     return wanted
 
 
-async def _run_one(stage: Any, context: Context, inbox: Any, outbox: Any) -> None:
+async def _run_one(stage: Any, context: Context, inbox: Any, outbox: Any, emits: Schema) -> None:
     async with outbox:
+        checked = _Checked(outbox, BatchCheck(emits))
         if inbox is None:
-            await stage.produce(context, outbox)
+            await stage.produce(context, checked)
         else:
             async with inbox:
-                await stage.run(context, inbox, outbox)
+                await stage.run(context, inbox, checked)
+
+
+@attrs.frozen
+class _Checked:
+    """An outbox that takes what the engine's would."""
+
+    outbox: Any
+    _check: BatchCheck
+
+    async def send(self, batch: Any) -> None:
+        """Check a batch, and send it."""
+        self._check.check(batch)
+        await self.outbox.send(batch)
