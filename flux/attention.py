@@ -1,7 +1,8 @@
 """Where to look first in what a run has shown: one line. Pure.
 
-The first of these that holds: a threshold was missed, requests failed, arrivals were given up,
-requests waited before they were sent. What was found to be invalid has its own reasons.
+The first of these that holds: a stage failed, a threshold was missed, requests failed, arrivals
+were given up, requests waited before they were sent. What was found to be invalid has its own
+reasons.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +25,13 @@ _ABOUT_STATUS = (ErrorCode.STATUS.text, ErrorCode.EXPECT_STATUS.text)
 
 
 def look_at(summary: Summary) -> str:
-    """One line; empty if the run is invalid, or made no request."""
-    if not summary.is_valid or not summary.total.requests:
+    """One line; empty if the run is invalid, or nothing was due in it."""
+    if failed := [mark.text for mark in summary.marks if mark.kind == "failure"]:
+        return failed[0]
+    if not summary.is_valid:
         return ""
-    return (
-        _missed(summary) or _failures(summary) or _given_up(summary) or _waiting(summary)
-    ) or _slowest(summary)
+    found = _missed(summary) or _failures(summary) or _given_up(summary) or _waiting(summary)
+    return found or (_slowest(summary) if summary.total.requests else "")
 
 
 def _missed(summary: Summary) -> str:
@@ -105,9 +107,10 @@ def _named(reason: str, whole: StepSummary) -> str:
 
 
 def _given_up(summary: Summary) -> str:
+    unhealthy = next((mark.text for mark in summary.marks if mark.kind == "health"), "")
     given_up: Mapping[str, int] = {
         "dropped: they came too late, or had no place": summary.sessions.dropped,
-        "withheld: no target was healthy": summary.sessions.withheld,
+        f"withheld: {unhealthy or 'no target was healthy'}": summary.sessions.withheld,
     }
     return "; ".join(f"{count:,} arrivals were {what}" for what, count in given_up.items() if count)
 

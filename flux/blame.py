@@ -85,7 +85,11 @@ def _place(stage: InPlace, error: BaseException) -> str:
     """File and line of the stage's own package that raised, or called what did; empty if none."""
     top = stage.module.partition(".")[0]
     place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
+    frames = [
+        *traceback.walk_tb(error.__traceback__),
+        *traceback.walk_tb(error.__cause__.__traceback__ if error.__cause__ else None),
+    ]
+    for frame, line in frames:
         if str(frame.f_globals.get("__name__")).partition(".")[0] == top:
             place = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
     return place

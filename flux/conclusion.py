@@ -54,7 +54,8 @@ class Conclusion:
         if not self._run.clock.is_live:
             return final
         final = attrs.evolve(final, generators=self._generators())
-        findings = (*self._findings, *find(final, self._limits))
+        ending = self._run.control.ending.text if self._run.control.ending else ""
+        findings = (*self._findings, *find(final, self._limits, ending=ending))
         in_order = tuple(sorted(findings, key=lambda finding: not finding.is_fatal))
         final = attrs.evolve(final, findings=in_order)
         verdicts = self._live.conclude(final)

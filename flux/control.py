@@ -62,6 +62,8 @@ class Control:
     """Set: no session starts any more; those in flight are finished within the drain time."""
     aborting: CancellingEvent = attrs.field(factory=CancellingEvent, init=False)
     """Set: what is in flight is given up at once."""
+    cancelling: CancellingEvent = attrs.field(factory=CancellingEvent, init=False)
+    """Set: every stage is cancelled, whatever it is doing."""
     ending: Ending | None = attrs.field(default=None, init=False)
     """What ended the run early, if it was a threshold, a guard or the like: the first of them."""
     _lingering: list[trio.CancelScope] = attrs.field(factory=list, init=False, repr=False)
@@ -88,6 +90,11 @@ class Control:
         """Stop, and give up what is in flight."""
         self.stopping.set()
         self.aborting.set()
+
+    def cancel(self) -> None:
+        """Stop, give up what is in flight, and what is measured too."""
+        self.abort()
+        self.cancelling.set()
 
     @contextmanager
     def lingering(self) -> Iterator[None]:

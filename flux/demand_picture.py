@@ -2,7 +2,8 @@
 
 A line is the wanted level, row by row. Where there are more rows than the picture has columns, it
 is the mean of each column, and a band from the lowest to the highest stands behind it. Bars are the
-planned arrivals, per second of their column, which scatter around the line as the gaps do.
+planned arrivals, per second of their column, which scatter around the line as the gaps do. A dashed
+line stands where a phase begins, with its name.
 """
 
 import html
@@ -14,10 +15,13 @@ import numpy.typing as npt
 from flux.plan import Plan
 from flux.units import Duration
 
-WIDTH, HEIGHT = 960, 400
-LEFT, RIGHT, TOP, BOTTOM = 72, 20, 56, 44
+WIDTH, HEIGHT = 960, 440
+LEFT, RIGHT, TOP, BOTTOM = 88, 20, 84, 60
 COLUMNS = 434
 """Places along the time axis: two units wide each."""
+
+LETTER_WIDTH = 7
+"""About, of a letter: what a name takes must be known before it is drawn."""
 
 BARS = 62
 """Columns of arrivals: fewer, so that each has arrivals enough to mean something."""
@@ -28,6 +32,8 @@ _STYLE = """
   .axis { fill: currentColor; }
   .bars { fill: #4c8dd6; fill-opacity: .3; }
   .band { fill: #d6604c; fill-opacity: .25; }
+  .phase { stroke: currentColor; stroke-opacity: .55; stroke-dasharray: 5 4; }
+  .warmup { fill: currentColor; fill-opacity: .06; }
   .line { fill: none; stroke: #d6604c; stroke-width: 2; stroke-linejoin: round; }
   @media (prefers-color-scheme: dark) { svg { background: #16181c; color: #ddd; } }
 """
@@ -67,17 +73,70 @@ def _body(plan: Plan, title: str) -> Iterator[str]:
     bars = _bars(plan)
     ticks = nice_ticks(max(plan.peak_level, float(bars.max(initial=0.0))))
     top = ticks[-1]
-    unit = "users" if plan.is_closed else "arrivals per second"
+    has_band = len(plan.demand) > COLUMNS
     yield f'<text class="axis" x="{LEFT}" y="24" font-weight="bold">{html.escape(title)}</text>'
-    yield f'<text class="axis" x="{LEFT}" y="44" font-size="12">{unit}</text>'
+    yield from _legend(plan, has_band=has_band)
+    yield from _axis_names(plan)
+    yield from _phases(plan)
     yield from _grid(plan, ticks, top)
     yield f'<path class="bars" d="{_bar_path(bars, top)}"/>'
-    if len(plan.demand) <= COLUMNS:
+    if not has_band:
         yield f'<path class="line" d="{_row_path(plan, top)}"/>'
         return
     low, mean, high = _columns(plan)
     yield f'<path class="band" d="{_band_path(low, high, top)}"/>'
     yield f'<path class="line" d="{_mean_path(mean, top)}"/>'
+
+
+def _legend(plan: Plan, *, has_band: bool) -> Iterator[str]:
+    """What is what, in a row below the title."""
+    level = "users" if plan.is_closed else "rate"
+    items = [("line", f"mean {level}" if has_band else f"planned {level}")]
+    if has_band:
+        items.append(("band", f"lowest to highest {level}"))
+    if not plan.is_closed:
+        items.append(("bars", "planned arrivals"))
+    if any(phase.is_warmup for phase in plan.phases):
+        items.append(("warmup", "warm-up"))
+    x = LEFT
+    for kind, text in items:
+        if kind == "line":
+            yield f'<line class="line" x1="{x}" x2="{x + 18}" y1="42" y2="42"/>'
+        else:
+            yield f'<rect class="{kind}" x="{x}" y="36" width="18" height="12"/>'
+        yield f'<text class="axis legend" x="{x + 24}" y="46" font-size="12">{text}</text>'
+        x += 24 + LETTER_WIDTH * len(text) + 20
+
+
+def _axis_names(plan: Plan) -> Iterator[str]:
+    unit = "users" if plan.is_closed else "arrivals per second"
+    middle = (TOP + HEIGHT - BOTTOM) // 2
+    yield (
+        f'<text class="axis name" x="20" y="{middle}" text-anchor="middle" '
+        f'transform="rotate(-90 20 {middle})">{unit}</text>'
+    )
+    x, y = (LEFT + WIDTH - RIGHT) // 2, HEIGHT - 12
+    text = "time since the run began"
+    yield f'<text class="axis name" x="{x}" y="{y}" text-anchor="middle">{text}</text>'
+
+
+def _phases(plan: Plan) -> Iterator[str]:
+    """A mark where each phase begins, with as much of its name as there is room for."""
+    floor = HEIGHT - BOTTOM
+    for phase in plan.phases:
+        begin, end = (_x(ns / plan.duration_ns) for ns in (phase.start_ns, phase.end_ns))
+        if phase.is_warmup:
+            yield (
+                f'<rect class="warmup" x="{begin}" y="{TOP}" width="{end - begin:.1f}" '
+                f'height="{floor - TOP}"/>'
+            )
+        yield f'<line class="phase" x1="{begin}" x2="{begin}" y1="{TOP - 16}" y2="{floor}"/>'
+        letters = int((end - begin - 4) / LETTER_WIDTH)
+        name = phase.name if len(phase.name) <= letters else phase.name[: max(0, letters - 1)] + "…"
+        yield (
+            f'<text class="axis phase-name" x="{begin + 4:.1f}" y="{TOP - 5}" font-size="12">'
+            f"<title>{html.escape(phase.title)}</title>{html.escape(name)}</text>"
+        )
 
 
 def _columns(plan: Plan) -> tuple[Values, Values, Values]:
@@ -131,7 +190,7 @@ def _grid(plan: Plan, ticks: Sequence[float], top: float) -> Iterator[str]:
         x = _x(part / 4)
         time = Duration(round(plan.duration_ns * part / 4 / 10**6) * 10**6)
         anchor = ("start", "middle", "middle", "middle", "end")[part]
-        yield f'<text class="axis" x="{x}" y="{HEIGHT - 16}" text-anchor="{anchor}">{time}</text>'
+        yield f'<text class="axis" x="{x}" y="{HEIGHT - 36}" text-anchor="{anchor}">{time}</text>'
 
 
 def _bar_path(bars: Values, top: float) -> str:

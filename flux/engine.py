@@ -14,6 +14,7 @@ everything already measured reach the sinks:
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from logging import ERROR
 from typing import Any
 
 import attrs
@@ -24,16 +25,16 @@ from flux.conclusion import Conclusion
 from flux.config.problems import Violation, key_text
 from flux.control import Ending
 from flux.edges import Edge, Fanout, check_ended
-from flux.errors import FluxError, UsageError
+from flux.errors import ExitCode, FluxError, StageFailed, UsageError
 from flux.generator import Generator
 from flux.generator_watch import GeneratorWatch
+from flux.log import LOG_FILE
 from flux.output_checks import BatchCheck
 from flux.parts import Parts
 from flux.phase_marks import mark_phases
 from flux.pipeline import Node, Pipeline
 from flux.schemas import ROSTER, SUMMARY
 from flux.stage import Batch, Context, Inbox, Run
-from flux.stopping import stop_at_signals
 from flux.summary import Finding, Summary
 from flux.workers.keys import ONE, Processes
 
@@ -67,7 +68,6 @@ async def run_pipeline(
     *,
     watchers: Sequence[Watcher] = (),
     prepared: Mapping[str, Any] | None = None,
-    handle_signals: bool = False,
 ) -> RunResult:
     """Run every stage until all have ended.
 
@@ -76,7 +76,6 @@ async def run_pipeline(
         run: what its stages share; its clock begins now.
         watchers: each is given the run once it is wired, and makes an observer.
         prepared: what `prepare_stages` gave.
-        handle_signals: let SIGINT and SIGTERM stop the run; only in the main thread.
 
     Raises:
         UsageError: an executor wants worker processes that were not opened.
@@ -98,18 +97,19 @@ async def run_pipeline(
     )
     observers = [conclusion.observe, *(watcher(run) for watcher in watchers)]
     async with trio.open_nursery() as watching:
-        if handle_signals:
-            await watching.start(stop_at_signals, run, watching.cancel_scope)
         if wiring.summaries:  # worker processes have none: their parent marks the phases
             watching.start_soon(mark_phases, run, pipeline.phases)
         if run.clock.is_live:
             watching.start_soon(wiring.watch.watch_loop)
-        async with trio.open_nursery() as stages:
-            for node in pipeline.nodes:
-                stages.start_soon(_run_stage, node, wiring, run, result)
-            for inbox in wiring.summaries:
-                stages.start_soon(_observe, inbox, observers, result)
+        with run.control.cancelling.cancelling():
+            async with trio.open_nursery() as stages:
+                for node in pipeline.nodes:
+                    stages.start_soon(_run_stage, node, wiring, run, result)
+                for inbox in wiring.summaries:
+                    stages.start_soon(_observe, inbox, observers, result)
         watching.cancel_scope.cancel()
+    if result.summary is not None:  # with what happened after it was made, too
+        result.summary = attrs.evolve(result.summary, marks=tuple(run.marks))
     result.generator = wiring.watch.result()
     result.was_stopped = run.control.stopping.is_set()
     result.was_aborted = run.control.aborting.is_set()
@@ -371,12 +371,20 @@ def _note_failure(
     node: Node, group: BaseException, wiring: _Wiring, run: Run, result: RunResult
 ) -> None:
     culprit, error = first_of(group)
-    failure = failure_of(wiring.pipeline.by_name.get(culprit or node.name, node), error)
+    culprit = culprit or node.name
+    failure = failure_of(wiring.pipeline.by_name.get(culprit, node), error)
     # A shaper's profile is made by the source and by the shaper, and fails for both.
     if failure.message not in (one.message for one in result.failures):
         result.failures.append(failure)
-        run.log.error("%s", failure.message)
-    run.control.stop()
+        text = failure.message
+        if not isinstance(failure, StageFailed):
+            text = f"stage {culprit!r} failed: {text}"
+        elif failure.details and run.folder is not None:
+            traceback_hint = f"the traceback is in {run.folder / LOG_FILE}"
+            failure.hint = f"{failure.hint}; {traceback_hint}" if failure.hint else traceback_hint
+        run.mark("failure", text, level=ERROR, traceback=failure.details)
+    at_s = max(0, run.clock.now_ns()) / 1e9
+    run.control.stop(Ending(f"stage {culprit!r}, which failed at {at_s:.1f} s", ExitCode.FAILURE))
 
 
 async def _observe(inbox: Inbox, observers: Sequence[Observer], result: RunResult) -> None:

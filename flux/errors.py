@@ -13,6 +13,7 @@ A failed request is never an exception: it is an OUTCOME row with an error code.
 """
 
 import enum
+import traceback
 
 
 class ExitCode(enum.IntEnum):
@@ -41,10 +42,12 @@ class FluxError(Exception):
 
     exit_code = ExitCode.FAILURE
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, details: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = details
+        """What only a log is to have, such as a traceback."""
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -81,14 +84,25 @@ class WrongOutput(FluxError):
 
 
 class StageFailed(FluxError):
-    """A stage raised: the run ends, with the stage named."""
+    """A stage raised what nobody expected: the stage is named, and the place."""
 
     def __init__(
         self, stage: str, use: str, package: str, cause: BaseException, place: str = ""
     ) -> None:
         text, hint = f"{type(cause).__name__}: {cause}", None
-        if place:
-            text += f" ({place})"
+        details = "".join(traceback.format_exception(cause))
         if isinstance(cause, FluxError):
             text, hint, self.exit_code = cause.message, cause.hint, cause.exit_code
-        super().__init__(f"stage {stage!r} ({use}, from {package}) failed: {text}", hint=hint)
+        if isinstance(cause, FluxError) and cause.__cause__ is None:
+            details = cause.details  # it explains itself
+        elif place:
+            text += f" ({place})"
+        text = f"stage {stage!r} ({use}, from {package}) failed: {text}"
+        super().__init__(text, hint=hint, details=details)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether this is a Ctrl-C, which may come out of nurseries in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)

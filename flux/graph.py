@@ -48,7 +48,7 @@ class ShardText:
 class Settings:
     """The top level of a pipeline file."""
 
-    name: str = ""
+    name: str | None = None
     """Name of the run in results and on screen; the file's name without its ending if absent."""
     duration: Annotated[Duration, above(0)] | None = None
     """How long sessions arrive, as in "30s"; a generator's own `duration` comes first. Absent:
@@ -85,8 +85,8 @@ class Settings:
 
     def check(self) -> Iterator[Violation]:
         """The name goes to screens, logs and files as it is; phases and warm-up fit the run."""
-        if not self.name.isprintable():
-            yield Violation("must be one line of printable text", key="name")
+        if self.name is not None and not (self.name.strip() and self.name.isprintable()):
+            yield Violation("must be one line of printable text, and not empty", key="name")
         yield from self._check_phases() if self.phase else self._check_warmup()
 
     def _check_warmup(self) -> Iterator[Violation]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from flux.errors import ExitCode
 from flux.stage import Run
-from flux.storage import storing, write_whole
+from flux.storage import write_whole
 from flux.summary import Summary, Verdict
 
 _FINE = (ExitCode.OK, ExitCode.THRESHOLDS_FAILED)
@@ -31,7 +31,7 @@ def write_junit(
     """Write the report as a whole or not at all.
 
     Args:
-        path: of the file; its folder is made if there is none.
+        path: of the file, in a folder that is there.
         summary: of the whole run; None if there is none.
         run: for its name, its seed and when it began.
         code: the exit code that the run comes to.
@@ -40,8 +40,6 @@ def write_junit(
     Raises:
         StorageFailed: it cannot be written.
     """
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, junit_text(summary, run, code, failures).encode())
 
 

@@ -2,10 +2,10 @@
 
     2026-11-21T10:00:00.123+00:00 INFO    engine.py:42 run started
 
-Time in the local zone, level, file:line, message. Each line is with the operating system before
-the call that logged it returns. Secrets are masked in the finished line, so that those in an
-argument or in a traceback are masked too. Whatever happens to the file or to stderr, the run goes
-on.
+Time in the local zone, level, file:line, message; only the file has tracebacks. Each line is with
+the operating system before the call that logged it returns. Secrets are masked in the finished
+line, so that those in an argument or in a traceback are masked too. Whatever happens to the file
+or to stderr, the run goes on.
 """
 
 import datetime
@@ -63,9 +63,8 @@ def open_log(
         handlers.append(_StandardError(stream, logging.WARNING if quiet else logging.INFO))
     if folder is not None:
         handlers.insert(0, _File(folder / LOG_FILE))
-    formatter = _MaskingFormatter(secrets)
     for handler in handlers:
-        handler.setFormatter(formatter)
+        handler.setFormatter(_MaskingFormatter(secrets, is_whole=isinstance(handler, _File)))
         log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
@@ -78,9 +77,10 @@ def open_log(
 
 
 class _MaskingFormatter(logging.Formatter):
-    def __init__(self, secrets: Collection[str]) -> None:
+    def __init__(self, secrets: Collection[str], *, is_whole: bool) -> None:
         super().__init__(_LINE)
         self._secrets = frozenset(secrets)
+        self._is_whole = is_whole
 
     def formatTime(  # noqa: N802  # the name is logging's
         self, record: logging.LogRecord, datefmt: str | None = None
@@ -91,7 +91,11 @@ class _MaskingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, or several of which all but the first are indented."""
-        return hide(super().format(record), self._secrets).replace("\n", "\n    ")
+        text = super().format(record)
+        traceback: str = getattr(record, "traceback", "")
+        if traceback and self._is_whole:
+            text += f"\n{traceback.rstrip()}"
+        return hide(text, self._secrets).replace("\n", "\n    ")
 
 
 class _File(logging.Handler):

@@ -15,6 +15,12 @@ from flux.errors import WrongOutput
 from flux.schemas import ARRIVAL, DEMAND, ERROR_TEXTS, OUTCOME, ROSTER, SUMMARY, USERS, Rows, Schema
 from flux.summary import Summary
 
+HIGHEST_LEVEL = 1e12
+"""Arrivals per second: a factor that leads to more is wrong, and would overflow."""
+
+MOST_USERS = 1e7
+"""The same of users, each of whom has a row as he joins."""
+
 
 @attrs.define
 class BatchCheck:
@@ -61,13 +67,14 @@ class BatchCheck:
             )
 
     def _check_levels(self, rows: Rows) -> None:
+        highest = MOST_USERS if self.schema is USERS else HIGHEST_LEVEL
         for level, time_ns in (("level", "start_ns"), ("end_level", "end_ns")):
-            is_right = (rows[level] >= 0) & np.isfinite(rows[level])
+            is_right = (rows[level] >= 0) & (rows[level] <= highest)
             if not is_right.all():
                 wrong = int(np.argmin(is_right))
                 raise WrongOutput(
                     f"it made the level {rows[level][wrong]:g} at {rows[time_ns][wrong] / 1e9:g} s",
-                    hint="a level is a finite number, and at least 0",
+                    hint=f"a level is a number from 0 to {highest:g}",
                 )
         start_ns, end_ns = rows["start_ns"], rows["end_ns"]
         is_first = self._until_ns < 0

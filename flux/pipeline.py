@@ -18,7 +18,7 @@ from flux.config.locate import Path
 from flux.config.problems import InvalidPipeline, Problem, did_you_mean, report
 from flux.config.structure import structure
 from flux.graph import Node, Pipeline, Settings, describe
-from flux.graph_checks import check_graph
+from flux.graph_checks import check_graph, check_shape
 from flux.guards.contacts import check_contacts
 from flux.guards.put_in import check_guards, with_guards
 from flux.parts import Parts, RunStep
@@ -103,19 +103,17 @@ class _Compiler:
         values = {key: one for key, one in self.document.values.items() if key != "threshold"}
         settings, problems = structure(Settings, values, base=self.document.base)
         self.problems += problems
-        drafts = self._read_stages()
-        overrides = Overrides(self.document, drafts or ())
+        found = self._read_stages()
+        drafts = [one for one in found or () if one is not None and not one.is_stand_in]
+        overrides = Overrides(self.document, drafts)
         self.problems += overrides.problems
+        nodes = self._wire(found)
+        is_sound = not self.problems
         tables, thresholds, problems = resolve_thresholds(
             self.document.values.get("threshold", []), self._steps(drafts), _phase_names(settings)
         )
         self.problems += problems
-        if settings is None or drafts is None or self.problems:
-            return None
-        wiring = Wiring(self._stages)
-        nodes = wiring.nodes(drafts)
-        self.problems += wiring.problems
-        if nodes is None:
+        if settings is None or nodes is None or not is_sound:
             return None
         if settings.phase and settings.duration is None:
             settings = attrs.evolve(settings, duration=length_of(settings.phase))
@@ -129,9 +127,22 @@ class _Compiler:
         self.problems += check_contacts(pipeline)
         return pipeline
 
-    def _steps(self, drafts: list[Draft] | None) -> tuple[RunStep, ...] | None:
+    def _wire(self, drafts: list[Draft | None] | None) -> tuple[Node, ...] | None:
+        """The graph, though some of its stages have problems of their own; None if it cannot be."""
+        known = [one for one in drafts or () if one is not None]
+        if drafts is None or len(known) < len(drafts):
+            return None
+        wiring = Wiring(self._stages)
+        nodes = wiring.nodes(known)
+        self.problems += wiring.problems
+        if nodes is not None:
+            self.problems += check_shape(nodes)
+        return nodes
+
+    def _steps(self, drafts: list[Draft]) -> tuple[RunStep, ...] | None:
         """The steps of the run; None if a stage could not be read."""
-        if drafts is None or len(drafts) < len(self.document.values["stage"]):
+        tables = self.document.values.get("stage")
+        if not isinstance(tables, list) or len(drafts) < len(tables):
             return None
         executors = [one for one in drafts if getattr(one.stage, "emits", None) is OUTCOME]
         for one in executors:
@@ -139,17 +150,17 @@ class _Compiler:
                 Parts.of_stages([(one.name, one.stage)])
         return Parts.of_stages([(one.name, one.stage) for one in executors]).run_steps
 
-    def _read_stages(self) -> list[Draft] | None:
+    def _read_stages(self) -> list[Draft | None] | None:
+        """A draft for each stage, or what stands in for it, or None where it is not known."""
         tables = self.document.values.get("stage")
         if not isinstance(tables, list) or not tables:
             hint = "a pipeline is an ordered array of [[stage]] tables, each with `use`"
             self.problems.append(Problem((), "has no stages", hint, has_value=False))
             return None
-        drafts: list[Draft] = []
+        drafts: list[Draft | None] = []
         for index, table in enumerate(tables):
-            draft = self._read_stage(table, ("stage", index), {one.name for one in drafts})
-            if draft is not None:
-                drafts.append(draft)
+            taken = {one.name for one in drafts if one is not None}
+            drafts.append(self._read_stage(table, ("stage", index), taken))
         return drafts
 
     def _read_stage(self, table: Any, path: Path, taken: set[str]) -> Draft | None:
@@ -163,9 +174,12 @@ class _Compiler:
         self.problems += problems
         name = self._name(table, path, entry.name, taken)
         inputs = self._inputs(table, path)
-        if stage is None or name is None:
+        if name is None:
             return None
-        return Draft(name, entry.name, entry.package, stage, inputs, path)
+        draft = Draft(
+            name, entry.name, entry.package, loaded if stage is None else stage, inputs, path
+        )
+        return draft if draft.has_place else None
 
     def _entry(self, table: Any, path: Path) -> StageEntry | None:
         if not isinstance(table, dict) or "use" not in table:
@@ -182,7 +196,9 @@ class _Compiler:
     def _name(self, table: dict[str, Any], path: Path, use: str, taken: set[str]) -> str | None:
         name = table.get("name", use)
         if not isinstance(name, str) or not name or "." in name:
-            self.problems.append(Problem((*path, "name"), "must be text without dots"))
+            self.problems.append(
+                Problem((*path, "name"), "must be text without dots, and not empty")
+            )
             return None
         if "name" in table and name in taken:
             self.problems.append(Problem((*path, "name"), "is the name of a stage above"))

@@ -6,6 +6,7 @@ never waits. What comes out is what a run would release.
 
 import datetime
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -183,6 +184,7 @@ def make_plan(
         started_at=started_at or datetime.datetime.now().astimezone(),
         clock=PlannedClock(),
         shard=shard or Shard(),
+        log=_no_log(),
     )
     _check_end(make_context(pipeline, executor, run), is_closed=chain[-1].emits is ROSTER)
     record = _Record(chain[-1].emits is ROSTER, take)
@@ -203,6 +205,13 @@ def make_plan(
         first_due_ns=record.first_due_ns,
         last_due_ns=record.last_due_ns,
     )
+
+
+def _no_log() -> logging.Logger:
+    """What goes wrong is raised, and told by whoever asked for the plan."""
+    log = logging.Logger("flux.plan")
+    log.addHandler(logging.NullHandler())
+    return log
 
 
 def _planned_phases(

@@ -16,7 +16,7 @@ from flux.generator import Generator
 from flux.histogram import Histogram, encode
 from flux.series import COUNTS, LEVELS, PEAKS, PERCENTS, QUANTILES, Series
 from flux.stage import Run
-from flux.storage import storing, write_whole
+from flux.storage import write_whole
 from flux.summary import LATENCIES, PhaseSummary, StepSummary, Summary, Verdict
 
 SCHEMA_ID = "flux.result/1"
@@ -86,8 +86,6 @@ def write_result(path: pathlib.Path, document: Document) -> None:
     Raises:
         StorageFailed: the file cannot be written.
     """
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, result_text(document).encode())
 
 

@@ -23,7 +23,7 @@ import trio
 from flux.line_format import LineFormat
 from flux.schemas import OUTCOME, Rows
 from flux.stage import Context, Inbox
-from flux.storage import storing
+from flux.storage import place_in, storing
 
 ROWS_AT_ONCE = 512
 """As many become text together: of fewer each would cost more, of more a column takes too long."""
@@ -105,7 +105,7 @@ async def open_line_file(context: Context, path: str) -> AsyncIterator[Write]:
     if context.run.folder is None:
         yield _write_nothing
         return
-    file = context.run.folder / path
+    file = place_in(context.run.folder, path)
     async with _open_file(file) as descriptor:
 
         async def write(text: bytes | bytearray) -> None:
@@ -139,7 +139,6 @@ async def _open_file(file: pathlib.Path) -> AsyncIterator[int]:
 
 
 def _open(file: pathlib.Path) -> int:
-    file.parent.mkdir(parents=True, exist_ok=True)
     # Non-blocking, for to open a named pipe that nobody reads would wait for ever.
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(file, flags, 0o644)

@@ -25,7 +25,7 @@ import flux
 from flux.config.locate import Path
 from flux.log import LOG_FILE
 from flux.masking import find_secrets, mask_secrets, replace_secrets
-from flux.storage import storing, write_whole
+from flux.storage import check_folder, storing, write_whole
 
 SESSION_FILE: Final = "session.toml"
 """Name of the file that repeats a run."""
@@ -38,13 +38,14 @@ def create_run_folder(results: pathlib.Path) -> pathlib.Path:
     """Make the next `result_N`.
 
     Args:
-        results: folder of all runs; it and those above it are made if they are not there.
+        results: folder of all runs; it is made if it is not there, those above it are not.
 
     Raises:
         StorageFailed: a folder cannot be made.
     """
+    check_folder(results)
     with storing(results, "make a folder in"):
-        results.mkdir(parents=True, exist_ok=True)
+        results.mkdir(exist_ok=True)
         number = _highest(results)
         while True:
             number += 1

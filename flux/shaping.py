@@ -87,6 +87,11 @@ class Shaper:
         """
         return None
 
+    @property
+    def gives_rates(self) -> bool:
+        """Whether it has rates of its own, in place of the level above."""
+        return False
+
     def factor_at(self, time_ns: Times) -> Factors:
         """What the level is multiplied by at each of these times.
 
@@ -139,7 +144,9 @@ class Shaper:
             context.report_status("next_spike_ns", lambda: profile.next_spike_ns(now_ns()))
             context.report_status("spike_factor", lambda: profile.factor_at(now_ns()))
         async for demand in inbox:
-            await outbox.send(profile.shape(demand))
+            with np.errstate(all="ignore"):  # what comes of it is looked at
+                shaped = profile.shape(demand)
+            await outbox.send(shaped)
 
 
 @attrs.frozen

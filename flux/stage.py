@@ -90,10 +90,13 @@ class Run:
     """What stages tell of themselves right now: by stage, then by what it is; plain data."""
     log: logging.Logger = attrs.field(factory=lambda: logging.getLogger("flux"))
 
-    def mark(self, kind: str, text: str, *, level: int = logging.INFO) -> None:
-        """Note something that happens now, in the result as in the log; see `Mark`."""
+    def mark(self, kind: str, text: str, *, level: int = logging.INFO, traceback: str = "") -> None:
+        """Note something that happens now, in the result as in the log; see `Mark`.
+
+        Only the log's file has the traceback.
+        """
         self.marks.append(Mark(self.clock.now_ns(), kind, text))
-        self.log.log(level, "%s", text, stacklevel=2)
+        self.log.log(level, "%s", text, stacklevel=2, extra={"traceback": traceback})
 
 
 @attrs.frozen

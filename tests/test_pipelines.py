@@ -187,7 +187,7 @@ def check_counts(result: dict[str, Any], pipeline: Pipeline) -> None:
 def check_files(folder: pathlib.Path, result: dict[str, Any]) -> None:
     """Each sink of the session left its file, with a row for each request and each drop."""
     session = load(folder / "session.toml", environment={})
-    names = {"session.toml", "flux.log"}
+    names = {"session.toml", "flux.log", "result.json"}
     requests = result["Total"] + sum(one["requests"] for one in result["phases"] if one["warmup"])
     rows = requests + result["sessions"]["dropped"] + result["sessions"]["cancelled"]
     for node in session.nodes:

@@ -42,10 +42,18 @@ def test_the_readme_explains_every_column_error_and_flag() -> None:
     assert {*OUTCOME.columns, "timestamp", *filter(None, ERROR_TEXTS), *flags} <= set(explained)
 
 
-def test_the_first_run_makes_the_folders(tmp_path: pathlib.Path) -> None:
-    folder = create_run_folder(tmp_path / "a" / "results")
-    assert folder == tmp_path / "a" / "results" / "result_1"
+def test_the_first_run_makes_the_folder_of_results(tmp_path: pathlib.Path) -> None:
+    folder = create_run_folder(tmp_path / "results")
+    assert folder == tmp_path / "results" / "result_1"
     assert folder.is_dir()
+
+
+def test_a_folder_for_results_that_may_be_mistyped_is_not_made(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "results").mkdir()
+    told = r"there is no folder .*/reslts\n  hint: did you mean '.*/results'\?"
+    with pytest.raises(StorageFailed, match=told):
+        create_run_folder(tmp_path / "reslts" / "nightly")
+    assert [one.name for one in tmp_path.iterdir()] == ["results"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,7 @@ def test_a_number_that_another_run_took_meanwhile_is_passed_over(
 @pytest.mark.parametrize("results", ["file", "file/below"])
 def test_results_that_is_no_folder_is_named(tmp_path: pathlib.Path, results: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageFailed, match=f"cannot make a folder in .*{results}: .*\n  hint: "):
+    with pytest.raises(StorageFailed, match=f"cannot .*{results}: .*\n  hint: "):
         create_run_folder(tmp_path / results)
 
 

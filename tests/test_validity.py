@@ -232,3 +232,17 @@ def test_fatal_findings_come_first() -> None:
     cut = request(flags=Flag.FIRST | Flag.LAST | Flag.ABORTED, error=int(ErrorCode.ABORTED))
     summary = attrs.evolve(final_of([cut], planned=2))
     assert [finding.is_fatal for finding in find(summary)] == [True, True, False, False]
+
+
+def test_why_no_request_was_made_is_told_by_what_happened() -> None:
+    def remedy(summary: Summary, **options: str) -> str:
+        found = find(summary, **options)  # type: ignore[arg-type]  # forwarded by name
+        return next(one.remedy for one in found if one.text == "no request was made")
+
+    assert "look at `flux plan`" in remedy(final_of([], planned=0))
+    withheld = final_of([not_started(0, Flag.WITHHELD)], planned=1)
+    assert (
+        remedy(withheld) == "see what the health checks got: in the log, and in the result's marks"
+    )
+    cancelled = final_of([not_started(0, Flag.CANCELLED)], planned=1)
+    assert remedy(cancelled, ending="SIGINT at 0.1 s") == "the run was ended by SIGINT at 0.1 s"

@@ -11,7 +11,7 @@ import click
 
 import flux
 from flux.config.problems import did_you_mean
-from flux.errors import ExitCode, FluxError
+from flux.errors import ExitCode, FluxError, is_interruption
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("flux.cli.run:run", "Run a pipeline, or a userflux YAML script."),
@@ -108,11 +108,8 @@ def invoke(arguments: list[str] | None = None) -> int:
         # Files of results say where they are when they fail; what is left is stdout.
         click.echo("error: cannot write to stdout: No space left on device", err=True)
         return ExitCode.FAILURE
-    except KeyboardInterrupt:
-        return _interrupted()
-    except BaseExceptionGroup as raised:
-        # A Ctrl-C before a run handles signals comes out of its nurseries.
-        if raised.subgroup(KeyboardInterrupt) is None:
+    except (KeyboardInterrupt, BaseExceptionGroup) as raised:
+        if not is_interruption(raised):
             raise
         return _interrupted()
     return outcome if isinstance(outcome, int) else ExitCode.OK

@@ -5,6 +5,7 @@ import pathlib
 import click
 
 from flux.cli.options import FILE
+from flux.cli.places import check_places
 from flux.config.problems import InvalidPipeline
 from flux.errors import ExitCode
 from flux.pipeline import describe, load
@@ -20,6 +21,7 @@ def check(files: tuple[pathlib.Path, ...], overrides: tuple[str, ...], graph: bo
     for file in files:
         try:
             pipeline = load(file, overrides=overrides)
+            check_places(pipeline)
         except InvalidPipeline as error:
             click.echo(f"error: {error}", err=True)
             code = ExitCode.INVALID_PIPELINE

@@ -113,5 +113,5 @@ def _of_result(which: str, document: Document, path: pathlib.Path) -> Recorded:
 def _hint(run: RunFolder) -> str:
     rows = find_rows(run.path)
     if rows is None:
-        return 'add a stage with use = "json" to the pipeline'
+        return "there are no rows either: a pipeline with a csv or ndjson stage keeps them"
     return f"its rows can be compared: {rows[0]}; if it was killed: flux results repair {run.path}"

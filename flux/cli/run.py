@@ -6,6 +6,7 @@ import pathlib
 import resource
 import secrets
 import sys
+import traceback
 from functools import partial
 
 import attrs
@@ -14,11 +15,13 @@ import trio
 
 from flux.attention import look_at
 from flux.cli.options import FILE, all_overrides, pipeline_options
+from flux.cli.places import check_places
 from flux.clock import LiveClock
 from flux.console import format_summary
+from flux.control import Ending
 from flux.demo import open_demo_targets
 from flux.engine import Observer, RunResult, prepare_stages, run_pipeline
-from flux.errors import ExitCode, StorageFailed
+from flux.errors import ExitCode, FluxError, StorageFailed, is_interruption
 from flux.garbage import seldom_collected
 from flux.guards.contacts import resolve_contacts
 from flux.guards.drops import DropWatch
@@ -28,12 +31,15 @@ from flux.live.server import open_server
 from flux.log import open_log
 from flux.masking import find_secrets
 from flux.pipeline import Pipeline, load
+from flux.result_file import RESULT_FILE, result_document, write_result
 from flux.run_folder import create_run_folder, hold_run_folder, write_session
 from flux.screen import Screen, open_screen
 from flux.screen.frames import FrameMaker
 from flux.session_document import session_document
 from flux.stage import Run, Shard
-from flux.summary import Summary
+from flux.stopping import BEFORE_THE_FIRST, Stopper, hold_signals
+from flux.storage import check_folder
+from flux.summary import Finding, Summary
 from flux.workers.opening import open_workers
 
 MAX_SEED = 2**32
@@ -93,6 +99,9 @@ def run(
     if piped is not None:
         given = [*given, f"stdout.format={piped}"]
     pipeline = load(file, overrides=given, added=["stdout"] if piped else [])
+    check_places(pipeline)
+    if junit is not None:
+        check_folder(junit)
     with open_screen(wants_live=not (quiet or lines), wants_colour=not plain) as screen:
         code, _ = run_loaded(pipeline, results=results, quiet=quiet, screen=screen, junit=junit)
     return code
@@ -111,10 +120,10 @@ def run_loaded(
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
     document = session_document(pipeline, seed)
     origins = pipeline.document.origins
-    folder = create_run_folder(results)
     hidden = find_secrets(document, origins)
     with (
-        hold_run_folder(folder),
+        hold_signals() as noted,
+        hold_run_folder(folder := create_run_folder(results)),
         open_log(folder, quiet=quiet, secrets=hidden, stderr=screen) as log,
     ):
         started_at = datetime.datetime.now().astimezone()
@@ -143,11 +152,13 @@ def run_loaded(
         )
         _raise_descriptor_limit()
         try:
-            result = trio.run(_run, pipeline, planned, None if quiet else screen)
-        except BaseException:
-            log.warning("run %s ended before its first arrival", pipeline.name)
+            result = trio.run(_run, pipeline, planned, None if quiet else screen, noted)
+        except BaseException as error:
+            _note_broken(planned, error)
             raise
         screen.settle()
+        if result.summary is None:
+            _leave_result(planned, result.failures[0].message if result.failures else "")
         code = exit_code(result)
         if junit is not None:
             code = _write_junit(junit, result, planned, code)
@@ -166,7 +177,37 @@ def run_loaded(
     return code, result
 
 
-async def _run(pipeline: Pipeline, run: Run, screen: Screen | None) -> RunResult:
+async def _run(pipeline: Pipeline, run: Run, screen: Screen | None, noted: list[int]) -> RunResult:
+    """Prepare the run, and run it.
+
+    Raises:
+        KeyboardInterrupt: a signal came before it began.
+    """
+    stopper, results = Stopper(noted), list[RunResult]()
+    failure: Exception | None = None
+    async with trio.open_nursery() as listening:
+        await listening.start(stopper.listen)
+        with stopper.scope:
+            try:
+                await _prepare_and_run(pipeline, run, screen, stopper, results)
+            except Exception as error:  # noqa: BLE001  # raised again outside of the nursery, ungrouped
+                failure = error
+        listening.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not results:
+        raise KeyboardInterrupt
+    return results[0]
+
+
+async def _prepare_and_run(
+    pipeline: Pipeline,
+    run: Run,
+    screen: Screen | None,
+    stopper: Stopper,
+    results: list[RunResult],
+) -> None:
+    """What came of it is in the results, even if it is left in haste."""
     await resolve_contacts(pipeline)
     async with (
         open_demo_targets(pipeline, run.seed) as pipeline,
@@ -184,9 +225,10 @@ async def _run(pipeline: Pipeline, run: Run, screen: Screen | None) -> RunResult
             desk = Desk(pipeline)
             watchers = (partial(_watch, screen, desk), lambda run: DropWatch(run).look)
             async with open_server(desk, run):
-                return await run_pipeline(
-                    pipeline, run, watchers=watchers, prepared=prepared, handle_signals=True
-                )
+                stopper.begin(run)
+                result = await run_pipeline(pipeline, run, watchers=watchers, prepared=prepared)
+                results.append(result)
+                stopper.end()
 
 
 def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:
@@ -202,6 +244,33 @@ def _watch(screen: Screen | None, desk: Desk, run: Run) -> Observer:
             show(summary)
 
     return observe
+
+
+def _note_broken(run: Run, error: BaseException) -> None:
+    """Write down what kept a run from its first arrival, or broke it off."""
+    if isinstance(error, FluxError):
+        text, code, details = error.message, error.exit_code, error.details
+    elif is_interruption(error):
+        text, code, details = f"a signal {BEFORE_THE_FIRST}", ExitCode.INTERRUPTED, ""
+    else:
+        text, code = f"{type(error).__name__}: {error}", ExitCode.FAILURE
+        details = "".join(traceback.format_exception(error))
+    run.control.stop(Ending(text, code))
+    _leave_result(run, text)
+    extra = {"traceback": details}
+    run.log.warning("run %s ended before its first arrival: %s", run.name, text, extra=extra)
+
+
+def _leave_result(run: Run, reason: str) -> None:
+    """Write the result of a run that has none: nothing is known, and this is why."""
+    if run.folder is None or (run.folder / RESULT_FILE).exists():
+        return
+    findings = (Finding(f"nothing was measured: {reason}", is_fatal=True),)
+    empty = Summary(0, 0, is_final=True, steps=(), findings=findings, marks=tuple(run.marks))
+    try:
+        write_result(run.folder / RESULT_FILE, result_document(empty, run))
+    except StorageFailed as failure:
+        run.log.warning("%s", failure.message)
 
 
 def _write_junit(path: pathlib.Path, result: RunResult, run: Run, code: ExitCode) -> ExitCode:

@@ -21,6 +21,9 @@ from flux.storage import write_whole
 from flux.units import Duration, Rate, UnitError
 
 _LOWEST, _HIGHEST = "10/s", "10000/s"
+_BY_SIGNAL = (ExitCode.OK, ExitCode.INTERRUPTED)
+"""What a signal makes of an exit code, if nothing worse is found."""
+
 _FEWEST_USERS, _MOST_USERS = "1", "10000"
 
 
@@ -95,7 +98,8 @@ def search(
         except StopIteration as ended:
             answer = ended.value
         else:
-            time.sleep(Duration.parse(cool_down).seconds)
+            if not _waited(Duration.parse(cool_down).seconds):
+                was_interrupted, answer = True, _give_up(going)
     return _report(tries, answer, knob, folder, as_json=as_json, was_interrupted=was_interrupted)
 
 
@@ -126,15 +130,27 @@ def _try(
     """Run one load; None if somebody interrupted it."""
     pipeline: Pipeline = load(file, overrides=all_overrides(tuple(overrides), None, None, None))
     number = len(list(folder.glob("result_*"))) + 1
-    code, result = run_loaded(pipeline, results=folder, quiet=True, screen=Silence())
+    try:
+        code, result = run_loaded(pipeline, results=folder, quiet=True, screen=Silence())
+    except KeyboardInterrupt:
+        return None
     if code is ExitCode.FAILURE and result.failures:
         raise result.failures[0]
-    if result.was_stopped and (result.ending is None or result.ending.code is ExitCode.OK):
+    if result.was_stopped and (result.ending is None or result.ending.code in _BY_SIGNAL):
         return None
     if result.summary is None:
         raise UsageError("a try came to no result")
     verdict, reason = verdict_of(code, result, int(pipeline.settings.validity.max_lag_p99))
     return Try(value, verdict, reason, f"result_{number}", result.summary)
+
+
+def _waited(seconds: float) -> bool:
+    """Wait that long; False if somebody interrupted it."""
+    try:
+        time.sleep(seconds)
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _give_up(going: Search) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from flux.errors import UsageError
-from flux.storage import storing
+from flux.storage import check_folder, storing
 
 STANDARD_OUTPUT = "-"
 
@@ -36,8 +36,8 @@ def open_output(out: str, *, is_binary: bool = False) -> Iterator[IO[bytes]]:
             yield stream
         return
     unfinished = path.with_name(f".{path.name}.part")
+    check_folder(path)
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with unfinished.open("wb") as stream:
                 yield stream

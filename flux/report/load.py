@@ -60,8 +60,8 @@ def load_material(source: Input, basis: Basis | None = None) -> Material:
     if path.is_dir() and not file.exists():
         raise FluxError(
             f"{path} has no {RESULT_FILE}",
-            hint='add a stage with use = "json" to the pipeline; if it was killed and has rows, '
-            "flux results repair makes a result of them; and rows alone can be reported, too",
+            hint="if it was killed and has rows, flux results repair makes a result of them; "
+            "and rows alone can be reported, too",
         )
     found = detect(file)
     if found.format != "result":

@@ -21,7 +21,7 @@ from flux.result_file import RESULT_FILE, Document, read_result
 from flux.run_folder import RUN_FOLDER_NAME, SESSION_FILE, is_held
 
 _ENDED: Final = re.compile(
-    r"run .* ended (?:with exit code (\d+) \(\w+\)|before its first arrival)$"
+    r"run .* ended (?:with exit code (\d+) \(\w+\)|before its first arrival(?:: .*)?)$"
 )
 _TAIL_BYTES: Final = 1 << 16
 _HEADER: Final = re.compile(r"^# (\w+): (.*)$", re.MULTILINE)
@@ -93,7 +93,7 @@ class RunFolder:
     @property
     def result_file(self) -> pathlib.Path:
         """Its result, or where that would be."""
-        return self._file_of("json", RESULT_FILE)
+        return self.path / RESULT_FILE
 
     @property
     def row_files(self) -> list[pathlib.Path]:

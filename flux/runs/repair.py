@@ -24,6 +24,7 @@ from flux.formats.reading import Reading
 from flux.formats.row_files import read_rows
 from flux.formats.run_files import find_rows
 from flux.graph import Pipeline, ShardText
+from flux.live.protocol import SOCKET_FILE
 from flux.parts import Parts
 from flux.pipeline import load
 from flux.result_file import Document, result_document, write_result
@@ -32,6 +33,7 @@ from flux.runs.folders import RunFolder, State
 from flux.schemas import ROSTER, Rows
 from flux.stage import Run, Shard
 from flux.stages.collect import Collect
+from flux.storage import storing
 from flux.summary import Finding, Summary
 from flux.validity import find
 
@@ -44,12 +46,15 @@ _VARIABLE = re.compile(r"\$\{(\w+)")
 def repair(folder: RunFolder) -> Document:
     """Make the result of a run that was killed, and write it into its folder.
 
+    What else the run left behind as it died is taken away, even if there is nothing to be made.
+
     Raises:
         UsageError: the run goes on, or has its whole result.
         FluxError: there are no rows, or they cannot be read.
     """
     if folder.state is State.RUNNING:
         raise UsageError(f"{folder.title} goes on, and must not be repaired")
+    _clear(folder)
     if folder.result is not None and folder.result["complete"]:
         raise UsageError(f"{folder.title} has its whole result, and needs no repair")
     rows = find_rows(folder.path)
@@ -61,6 +66,13 @@ def repair(folder: RunFolder) -> Document:
     document = _document(folder, reading, summary, pipeline)
     write_result(folder.result_file, document)
     return document
+
+
+def _clear(folder: RunFolder) -> None:
+    """Take away what was only for the run's lifetime: its socket, and files not written wholly."""
+    for left in (folder.path / SOCKET_FILE, *folder.path.glob(".*.part")):
+        with storing(left, "remove"):
+            left.unlink(missing_ok=True)
 
 
 def _pipeline(folder: RunFolder) -> Pipeline | None:

@@ -70,6 +70,9 @@ def _open_viewer(wants_colour: bool) -> "subprocess.Popen[bytes] | None":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
+        # Ctrl-C goes to all of a terminal's foreground processes, and this one has to import a lot
+        # before it can say that it does not care.
+        start_new_session=True,
     )
     # What it says is for nobody to see if it fails: there are lines instead.
     if viewer.stdout is not None:

@@ -84,11 +84,20 @@ class Curve(Shaper):
         '[[stage.segment]]\nkind = "ramp"\nfrom = "50/s"\nto = "10/s"\nduration = "1500ms"\n'
     )
 
+    @property
+    def gives_rates(self) -> bool:
+        """If a segment has one."""
+        return any(level.rate_per_s for level in self._levels)
+
+    @property
+    def _levels(self) -> list[Level]:
+        """All that are written."""
+        levels = [(one.level, one.from_, one.to) for one in self.segment]
+        return [level for three in levels for level in three if level is not None]
+
     def check_source(self, source: Any, end_ns: int | None) -> Iterator[Violation]:
         """Rates are for generators of arrivals."""
-        levels = [(one.level, one.from_, one.to) for one in self.segment]
-        given = [("segment", level) for three in levels for level in three if level is not None]
-        yield from check_absolute(given, source)
+        yield from check_absolute([("segment", level) for level in self._levels], source)
 
     def profile(self, context: Context) -> Profile:
         """The pieces, each knowing where the one before ended."""

@@ -11,7 +11,7 @@ from flux.formats.parquet import ROWS_PER_GROUP, ParquetWriter, load_pyarrow
 from flux.row_writer import ignore_all
 from flux.schemas import OUTCOME, Rows, Schema
 from flux.stage import Context, Inbox
-from flux.storage import storing
+from flux.storage import place_in, storing
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +37,7 @@ class Parquet:
         if context.run.folder is None:
             await ignore_all(inbox)
             return
-        file, facts = context.run.folder / self.path, Facts.of(context)
+        file, facts = place_in(context.run.folder, self.path), Facts.of(context)
         with storing(file):
             writer = await trio.to_thread.run_sync(ParquetWriter, str(file))
             try:

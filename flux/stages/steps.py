@@ -71,6 +71,11 @@ class Steps(Shaper):
         if self.repeat and sum(step.duration for step in self.steps) < SHORTEST_ROUND_NS:
             yield Violation("must last at least 1ms together to be repeated", key="steps")
 
+    @property
+    def gives_rates(self) -> bool:
+        """If a step has one."""
+        return any(step.rate for step in self.steps)
+
     def check_source(self, source: Any, end_ns: int | None) -> Iterator[Violation]:
         """Rates are for generators of arrivals."""
         yield from check_absolute([("steps", step.target) for step in self.steps], source)

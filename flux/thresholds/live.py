@@ -34,9 +34,12 @@ class LiveThresholds:
     def observe(self, summary: Summary) -> None:
         """Take in an interval; once arrivals have ended it is for the end of the run to judge."""
         run = self._run
-        if summary.is_final or self._is_over or run.control.stopping.is_set():
+        if summary.is_final or self._is_over:
             return
-        if run.duration_ns is not None and summary.end_ns > run.duration_ns:
+        end_ns = run.duration_ns
+        if run.control.stopping.is_set() or (end_ns is not None and summary.end_ns > end_ns):
+            for watched in self._watched:
+                watched.drain(summary)
             return
         for watched in self._watched:
             verdict = watched.add(summary)
@@ -101,7 +104,7 @@ class _Watched:
         measured = first.merge(rest) if rest else first
         value, problem = observe(threshold, measured)
         self.observed_text = value_text(value, threshold.expectation.unit)
-        self.reason = self._too_early(summary.end_ns - first.start_ns, summary.end_ns) or (
+        self.reason = self._too_early(summary.end_ns - measured.start_ns, summary.end_ns) or (
             problem if value is None else ""
         )
         if self.reason:
@@ -110,6 +113,16 @@ class _Watched:
         verdict = judge_measured(threshold, measured)
         self.holds = verdict.judgement == "passed"
         return verdict
+
+    def drain(self, summary: Summary) -> None:
+        """Take in an interval in which no session arrives any more: it is the run's, as at the end.
+
+        A window is not moved on: it would show that nothing arrives.
+        """
+        if self.threshold.window_ns is None:
+            self.add(summary)
+        else:
+            self.reason = self.reason or "before arrivals ended"
 
     def _too_early(self, length_ns: int, now_ns: int) -> str:
         """Why nothing is judged yet, however many requests there were; maybe nothing."""

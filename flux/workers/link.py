@@ -50,11 +50,11 @@ class Kind(enum.IntEnum):
     COUNT = 8
     """From the worker: the count with no rows."""
     LOG = 9
-    """From the worker: a list of (level, text)."""
+    """From the worker: a list of (level, text, traceback or nothing)."""
     STOPPED = 10
     """From the worker: it stops though nobody told it to; an `Ending`, or why follows."""
     FAILED = 11
-    """From the worker: (text, hint) of what went wrong."""
+    """From the worker: (text, hint, details) of what went wrong."""
     END = 12
     """From the worker: the CPU time that it took, seconds. Nothing follows."""
     MARKS = 13

@@ -14,6 +14,7 @@ from flux.columns import AGAIN, FIRST, NOT_STARTED
 from flux.errors import FluxError
 from flux.generator import Generator
 from flux.graph import Pipeline
+from flux.log import LOG_FILE
 from flux.schemas import OUTCOME, ROSTER, Rows, Schema
 from flux.stage import Context, Outbox
 from flux.summary import Finding
@@ -207,8 +208,9 @@ class _PoolRun:
 
     def _take_word(self, member: _Member, frame: Frame) -> None:
         if frame.kind is Kind.LOG:
-            for level, text in frame.value:
-                self._run.log.log(level, "worker %d: %s", member.worker.number, text)
+            for level, text, details in frame.value:
+                number, extra = member.worker.number, {"traceback": details}
+                self._run.log.log(level, "worker %d: %s", number, text, extra=extra)
         elif frame.kind is Kind.MARKS:
             if member is self._speaker:
                 self._run.marks.extend(frame.value)
@@ -218,7 +220,9 @@ class _PoolRun:
         elif frame.kind is Kind.STOPPED:
             self._run.control.stop(frame.value)
         elif frame.kind is Kind.FAILED:
-            text, hint = frame.value
+            text, hint, details = frame.value
+            if details and self._run.folder is not None:  # its log has told them
+                hint = f"the traceback is in {self._run.folder / LOG_FILE}"
             self._failures.append(FluxError(f"{member.worker.name}: {text}", hint=hint))
 
     @property

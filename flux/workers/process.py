@@ -70,8 +70,9 @@ class WorkerProcess:
                     f"{self.name} {await self.wait_fate()} before the run began", hint=self._hint
                 )
             if frame.kind is Kind.FAILED:
-                text, hint = frame.value
-                raise FluxError(f"{self.name} cannot do its part: {text}", hint=hint)
+                text, hint, details = frame.value
+                text = f"{self.name} cannot do its part: {text}"
+                raise FluxError(text, hint=hint, details=details)
             return
         raise FluxError(f"{self.name} was not ready within {START_TIMEOUT_S:g} s", hint=self._hint)
 

@@ -7,6 +7,7 @@ is doing, for there is nobody left to tell.
 import logging
 import os
 import socket
+import traceback
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -126,9 +127,10 @@ async def _tell_stop(link: Link, control: Control, told: trio.Event) -> None:
 
 async def _tell_failure(link: Link, error: Exception) -> None:
     if isinstance(error, FluxError):
-        await link.send(Kind.FAILED, (error.message, error.hint))
+        await link.send(Kind.FAILED, (error.message, error.hint, error.details))
     else:
-        await link.send(Kind.FAILED, (f"{type(error).__name__}: {error}", None))
+        details = "".join(traceback.format_exception(error))
+        await link.send(Kind.FAILED, (f"{type(error).__name__}: {error}", None, details))
 
 
 async def _tell_end(link: Link, result: RunResult) -> None:
@@ -142,10 +144,11 @@ class _Lines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: deque[tuple[int, str]] = deque()
+        self._waiting: deque[tuple[int, str, str]] = deque()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._waiting.append((record.levelno, record.getMessage()))
+        details: str = getattr(record, "traceback", "")
+        self._waiting.append((record.levelno, record.getMessage(), details))
 
     async def send(self, link: Link) -> None:
         """Send what there is."""

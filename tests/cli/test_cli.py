@@ -285,7 +285,7 @@ def test_plan_of_users_says_who_joins_and_leaves(flux: Flux, file: pathlib.Path)
 
 @pytest.mark.usefixtures("file")
 def test_plan_of_nothing_still_has_its_header(flux: Flux) -> None:
-    out = flux("plan", "test.toml", "--arrivals", "--set", "constant.rate=0/s").out
+    out = flux("plan", "test.toml", "--arrivals", "--set", "constant.rate=1/h").out
     assert out == ",".join(ARRIVAL.columns) + "\n"
 
 

@@ -225,6 +225,58 @@ def test_a_result_made_from_rows_is_that_of_the_run(
     assert after["run"]["started_at"] == before["run"]["started_at"]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_killed_while_it_drained_is_repaired_with_all_that_had_ended(
+    processes: int, say: Say, tmp_path: pathlib.Path
+) -> None:
+    """After a Ctrl-C some arrivals were cancelled, some sessions had ended, and others had not."""
+    file = write_pipeline(tmp_path, service="2s")
+    limits = ["null.max_in_flight=150", f"null.processes={processes}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flux", "run", "-q", file, "--set", limits[0], "--set", limits[1]],
+        cwd=tmp_path,
+    )
+    folder = tmp_path / "results" / "result_1"
+
+    def wait_for(text: str, count: int) -> None:
+        give_up_s = time.monotonic() + 60
+        rows = folder / "requests.csv"
+        while not rows.is_file() or sum(text in row for row in rows_of(folder)) < count:
+            assert time.monotonic() < give_up_s
+            assert process.poll() is None
+            time.sleep(0.02)
+
+    with process:
+        wait_for("|success|", 20)
+        process.send_signal(signal.SIGINT)
+        wait_for("cancelled", 1)
+        wait_for("|success|", 100)
+        process.kill()
+    assert (folder / "control.sock").exists()
+    assert say("live")[0] == ExitCode.USAGE
+    rows = rows_of(folder)
+    ended, cancelled = (sum(text in row for row in rows) for text in ("|success|", "cancelled"))
+    assert say("results", "repair", "last")[0] == ExitCode.OK
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["Total"], result["Success"], result["Failure"]) == (ended, ended, 0)
+    assert result["sessions"]["cancelled"] == cancelled
+    assert result["sessions"]["started"] == ended == len(rows) - cancelled
+    assert (result["complete"], result["validity"]["valid"]) == (False, None)
+    left = {"flux.log", "requests.csv", "result.json", "session.toml"}
+    assert {one.name for one in folder.iterdir()} == left
+
+
+def test_what_a_killed_run_left_behind_is_taken_away_though_it_has_no_rows(
+    say: Say, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "results" / "result_1"
+    folder.mkdir(parents=True)
+    for name in ("flux.log", "control.sock", ".result.json.part", "notes.part"):
+        (folder / name).touch()
+    assert say("results", "repair", "1")[0] == ExitCode.FAILURE
+    assert {one.name for one in folder.iterdir()} == {"flux.log", "notes.part"}
+
+
 def test_a_whole_result_needs_no_repair(say: Say, tmp_path: pathlib.Path) -> None:
     say("run", "-q", "--duration", "200ms", write_pipeline(tmp_path))
     code, _, told = say("results", "repair", "1")

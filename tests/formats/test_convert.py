@@ -106,6 +106,7 @@ def test_a_number_a_folder_and_a_file_are_the_same_run(flux: Flux) -> None:
 @pytest.mark.parametrize("form", ["vegeta-json", "vegeta-csv", "k6-json", "k6-csv", "jtl", "csv"])
 def test_a_conversion_has_every_request(form: str, flux: Flux, tmp_path: pathlib.Path) -> None:
     out = tmp_path / "deep" / "out"
+    out.parent.mkdir()
     assert flux("convert", 1, "--to", form, "--out", out).code == ExitCode.OK
     total, known = read(out).total, read("results/result_1").total
     assert (total.requests, total.successes) == (known.requests, known.successes)

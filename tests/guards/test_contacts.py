@@ -11,6 +11,7 @@ from flux.config.problems import InvalidPipeline
 from flux.engine import RunResult, run_pipeline
 from flux.errors import ExitCode, HostNotAllowed
 from flux.guards.contacts import resolve_contacts
+from flux.result_file import read_result
 from tests.clients.wire.rig import OK, Peer, serve
 from tests.guards.running import ELSEWHERE, marks, pipeline_of, resolve, run_of
 from tests.workers.running import run_live
@@ -240,4 +241,8 @@ def test_the_command_refuses_a_name_with_108_and_a_way_out(
     err = capsys.readouterr().err
     assert "error: far.test (255.255.255.255) is neither loopback nor private" in err
     assert 'hint: if you are allowed to use it, write allow_hosts = ["far.test"]' in err
-    assert not (tmp_path / "result_1" / "result.json").exists()
+    result = read_result(tmp_path / "result_1")
+    assert result["Total"] == 0
+    assert result["validity"]["valid"] is False
+    assert result["run"]["ended_by"]["exit_code"] == ExitCode.GUARD
+    assert result["run"]["ended_by"]["text"].startswith("far.test (255.255.255.255) is neither")

@@ -57,8 +57,12 @@ async def test_a_plan_writes_nothing() -> None:
 
 
 async def test_a_folder_that_is_not_there_is_one_clear_message(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(StorageFailed, match=r"cannot write .*requests\.parquet"):
-        await consume(Parquet(), context_in(tmp_path / "none"), [batch(0, 2)])
+    (tmp_path / "run").mkdir()
+    stage = Parquet(path=str(tmp_path / "none" / "requests.parquet"))
+    told = r"cannot write .*requests\.parquet: there is no folder"
+    with pytest.raises(StorageFailed, match=told):
+        await consume(stage, context_in(tmp_path / "run"), [batch(0, 2)])
+    assert not (tmp_path / "none").exists()
 
 
 def test_without_pyarrow_the_extra_is_named_before_the_run(

@@ -179,7 +179,8 @@ def test_a_port_that_is_taken_is_one_message_before_the_run(start: Start) -> Non
     rule = f"stage[4].port cannot be listened on at 127.0.0.1:{port}: Address already in use"
     assert rule in said
     assert "hint: port = 0 takes any that is free" in said
-    assert result == {}
+    assert rule in result["run"]["ended_by"]["text"]
+    assert result["validity"]["valid"] is False
 
 
 def test_clients_that_hang_or_talk_nonsense_touch_nothing(start: Start) -> None:

@@ -16,6 +16,7 @@ from tests.outcomes import SECOND_NS, as_rows, collect_all, make_context, reques
 from tests.thresholds.making import threshold
 
 MS = 1_000_000
+FAILED = Flag.FIRST | Flag.LAST
 
 
 def run_of(*, duration_s: int | None = None) -> Run:
@@ -189,3 +190,34 @@ def test_a_share_is_added_up_over_the_window() -> None:
     (mark,) = run.marks
     assert mark.text.startswith("threshold failed: failed rate < 50%: 50 % from 2s to 4s")
     assert isinstance(run.control, Control)
+
+
+@pytest.mark.parametrize("metric", ["response", "requests", "failed"])
+@pytest.mark.parametrize("duration_s", [2, None])
+def test_what_ends_while_the_run_drains_is_in_what_is_shown(
+    metric: str, duration_s: int | None
+) -> None:
+    """A request of the first two seconds takes until the fourth; the status follows to the end."""
+    expect = {"response": "max < 20ms", "requests": "count > 1", "failed": "rate < 1%"}[metric]
+    rows = [request(0, 5 * MS), request(SECOND_NS, 3500 * MS, status=503, flags=FAILED)]
+    run, made = run_of(duration_s=duration_s), collect_all([as_rows(rows)])
+    live = LiveThresholds([threshold(expect, metric=metric)], run)
+    for summary in made[:2]:
+        live.observe(summary)
+    (before,) = live.status()
+    run.control.stop()
+    for summary in made[2:-1]:
+        live.observe(summary)
+    (after,) = live.status()
+    (verdict,) = live.conclude(made[-1])
+    assert after["observed_text"] == verdict.observed_text != before["observed_text"]
+    assert after["holds"] in (None, verdict.judgement == "passed")  # the end decides of counts
+    assert run.marks == []
+
+
+def test_a_window_stands_still_while_the_run_drains() -> None:
+    run, made = run_of(duration_s=3), summaries([10, 10, 10, 90])
+    live = observed(threshold("max < 20ms", window="2s"), made[:-1], run)
+    (status,) = live.status()
+    assert (status["observed_text"], status["holds"]) == ("10.0 ms", True)
+    assert status["reason"] == "before arrivals ended"
