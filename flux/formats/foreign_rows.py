@@ -66,8 +66,9 @@ def jtl_rows(reading: Reading, blocks: Iterator[Block], basis: Basis | None) -> 
             group = block.text("threadName", 0).partition(" ")[0] if len(block) else ""
             basis = _known_basis(reading, THREAD_GROUPS, group) or basis or "start"
             # Until the response began is counted from there, too: of a request that was due, it is
-            # not what flux calls by that name.
-            others = ("connect",) if basis == "due" else ("first_byte", "connect")
+            # not what flux calls by that name. And which requests opened a connection is not told:
+            # of those that took less than half a millisecond for it, JMeter says 0 as well.
+            others = ("first_byte",) if basis == "start" else ()
             reading.latencies = (LATENCY_OF[basis], *others)
         yield read_only(_jtl_rows(reading, block, codes))
 

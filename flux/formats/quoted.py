@@ -178,6 +178,7 @@ def _of_wrk(path: pathlib.Path, text: str) -> Recording:
 
 def _of_hgrm(path: pathlib.Path, text: str, basis: Basis | None) -> Recording:
     quoted: dict[str, int] = {}
+    lines: list[tuple[float, int]] = []
     count, name, own_latency = 0, "", None
     for line in text.splitlines()[1:]:
         if own := _HGRM_OWN.match(line.rstrip()):
@@ -189,10 +190,13 @@ def _of_hgrm(path: pathlib.Path, text: str, basis: Basis | None) -> Recording:
                 else:
                     quoted[name.lower()] = round(float(value) * 1e6)
         elif line.strip():
-            value_ms, share = (_number(float(one)) for one in line.split()[:2])
-            for percent in _HGRM_PERCENTS:
-                if 100 * share >= percent - 1e-9:
-                    quoted.setdefault(f"p{percent:g}", round(value_ms * 1e6))
+            value_ms, _, reached = (_number(float(one)) for one in line.split()[:3])
+            lines.append((value_ms, int(reached)))
+    for percent in _HGRM_PERCENTS if lines else ():
+        # There is a line for some percentiles only, but each says how many values it reaches.
+        rank = math.ceil(percent / 100 * lines[-1][1] - 1e-9)
+        value_ms = next(value_ms for value_ms, reached in lines if reached >= rank)
+        quoted[f"p{percent:g}"] = round(value_ms * 1e6)
     latency = own_latency or LATENCY_OF[basis or "start"]
     guess = "what its times count from is not told: taken as service times, milliseconds"
     return attrs.evolve(

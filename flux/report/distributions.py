@@ -44,8 +44,13 @@ def _know_extremes(histogram: Histogram, latency: Fields) -> None:
         histogram.min_ns, histogram.max_ns = int(low_ns), int(high_ns)
 
 
-def spectrum(histograms: dict[str, Histogram]) -> Chart | None:
-    """Each latency by percentile, on an axis that spreads the tail: 90 %, 99 %, 99.9 % …"""
+def spectrum(histograms: dict[str, Histogram], *, is_all: bool = True) -> Chart | None:
+    """Each latency by percentile, on an axis that spreads the tail: 90 %, 99 %, 99.9 % …
+
+    Args:
+        histograms: by the name of the latency.
+        is_all: whether there was no warm-up, whose requests are not in them.
+    """
     if not histograms:
         return None
     traces, told = [], []
@@ -92,7 +97,7 @@ def spectrum(histograms: dict[str, Histogram]) -> Chart | None:
         "spectrum",
         "Latency by percentile",
         caption,
-        "All requests: " + "; ".join(told) + ".",
+        ("All requests: " if is_all else "Without warm-up: ") + "; ".join(told) + ".",
         traces,
         layout,
         heads,
@@ -164,8 +169,8 @@ def heat_map(grid: Grid, axis: TimeAxis, latency: str = "response") -> Chart | N
     busiest = np.argmax(cells.sum(axis=1))
     low_ns, high_ns = grid.extremes_ns[latency]
     told = (
-        f"{int(cells.sum()):,} requests, of {format_ns(low_ns)} to {format_ns(high_ns)}. The band "
-        f"with the most of them is that from {format_ns(1e6 * edges[busiest])} to "
+        f"{int(cells.sum()):,} requests in all, of {format_ns(low_ns)} to {format_ns(high_ns)}. "
+        f"The band with the most of them is that from {format_ns(1e6 * edges[busiest])} to "
         f"{format_ns(1e6 * edges[busiest + 1])}."
     )
     rows = [

@@ -50,7 +50,8 @@ def _charts(document: Fields, grid: Grid | None) -> Iterator[Chart | None]:
         yield _of_rows("service", "Service time over time", caption, grid, axis)
     elif main == "service":
         yield _of_series("service", "Service time over time", _SERVICE, series, axis)
-    yield spectrum(merged_histograms(document))
+    has_warmup = any(phase.get("warmup") is True for phase in tables(document, "phases"))
+    yield spectrum(merged_histograms(document), is_all=not has_warmup)
     if rows:
         yield heat_map(rows, axis, main)
     yield _errors(series, grid, axis)
@@ -129,7 +130,9 @@ def _parting(sessions: Fields) -> str:
 def _load(document: Fields, series: _Series, grid: Grid | None, axis: TimeAxis) -> Chart | None:
     if series:
         title, caption = "Achieved rate", "Requests that ended, per second."
-        begun = series.sessions_per_s("started")
+        # Those that waited for a place began after arrivals had ended, too.
+        is_held = count(table(document, "sessions"), "held") > 0
+        begun = series.per_s("started") if is_held else series.sessions_per_s("started")
         lines = [
             Line("requests ended", "ended", series.per_s("requests")),
         ]

@@ -36,8 +36,8 @@ def test_rows_of_flux_say_what_their_latencies_count_from(
 
 
 def test_time_to_the_first_byte_from_the_due_time_is_not_called_so(tmp_path: pathlib.Path) -> None:
-    assert "first_byte" not in read(write_sample(tmp_path, "jtl", "due")).latencies
-    assert "first_byte" in read(write_sample(tmp_path, "jtl", "start")).latencies
+    assert read(write_sample(tmp_path, "jtl", "due")).latencies == ("response",)
+    assert read(write_sample(tmp_path, "jtl", "start")).latencies == ("service", "first_byte")
 
 
 @pytest.mark.parametrize("form", ["k6-json", "k6-csv"])

@@ -3,9 +3,11 @@
 import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from flux.formats import Recording, read
+from flux.histogram import Histogram, percentile_distribution
 from tests.formats.samples import GOLDEN
 
 MS = 10**6
@@ -136,3 +138,16 @@ def test_a_percentile_of_an_hgrm_is_the_first_value_that_reaches_it() -> None:
     assert recording.quoted_ns["total"]["response"]["p90"] == 1000 * MS
     assert not recording.has_failures
     assert recording.duration_ns == 0
+
+
+def test_a_percentile_of_an_hgrm_goes_by_how_many_values_a_line_reaches(
+    tmp_path: pathlib.Path,
+) -> None:
+    """There is no line for 99 %, but that for 98.75 % reaches 198 of the 200 values."""
+    histogram = Histogram()
+    histogram.record(np.arange(1, 201) * MS)
+    text = percentile_distribution(histogram)
+    assert " 0.987500000000 " in text
+    assert " 0.990000000000 " not in text
+    recording = read_text(tmp_path, text)
+    assert recording.quoted_ns["total"]["service"]["p99"] == pytest.approx(198 * MS, rel=1e-3)

@@ -137,7 +137,7 @@ def test_the_heat_map_tells_the_longest_request_and_not_the_edge_of_its_bin() ->
     rows = some_rows()
     (heat,) = [one for one in charts(DOCUMENT, grid_of()) if one.key == "heat"]
     times_ns = rows["end_ns"] - rows["due_ns"]
-    ends = f"2,000 requests, of {format_ns(times_ns.min())} to {format_ns(times_ns.max())}."
+    ends = f"2,000 requests in all, of {format_ns(times_ns.min())} to {format_ns(times_ns.max())}."
     assert heat.alternative.startswith(ends)
 
 
