@@ -338,6 +338,7 @@ def test_one_duration_is_one_text_on_every_page(tmp_path: pathlib.Path) -> None:
     document = result_document(summary, run)
     assert dict(facts(document))["duration"] == "8.026s"
     folder = tmp_path / "result_1"
+    folder.mkdir()
     write_result(folder / "result.json", document)
     (folder / "flux.log").write_text("")
     (line,) = (one for one in table([run_line(RunFolder(folder))]) if "8.0" in one)
