@@ -35,7 +35,6 @@ def seldom_collected() -> Iterator[None]:
     It is for the whole process, so blocks are not to be nested.
     """
     young, middle, oldest = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     opens_s = time.monotonic() + PERIOD_S
 

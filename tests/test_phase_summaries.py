@@ -64,7 +64,6 @@ def phase_of(due_ns: int) -> str:
     return PHASES[-1].name
 
 
-@settings(deadline=None)
 @given(rows=row_lists, batch=st.integers(1, 30))
 def test_a_row_is_of_the_phase_it_was_due_in(rows: RowDicts, batch: int) -> None:
     final = summaries(rows, batch=batch)[-1]
@@ -75,7 +74,6 @@ def test_a_row_is_of_the_phase_it_was_due_in(rows: RowDicts, batch: int) -> None
         assert attrs.evolve(phase.sessions, planned=None) == alone.sessions
 
 
-@settings(deadline=None)
 @given(rows=row_lists)
 def test_what_is_judged_is_all_but_the_warmup(rows: RowDicts) -> None:
     final = summaries(rows)[-1]
@@ -84,7 +82,6 @@ def test_what_is_judged_is_all_but_the_warmup(rows: RowDicts) -> None:
     assert final.load == final_of(rows).total
 
 
-@settings(deadline=None)
 @given(rows=row_lists)
 def test_sessions_series_and_peaks_are_of_the_whole_run(rows: RowDicts) -> None:
     final, plain = summaries(rows, planned=len(rows))[-1], final_of(rows, planned=len(rows))
@@ -95,7 +92,6 @@ def test_sessions_series_and_peaks_are_of_the_whole_run(rows: RowDicts) -> None:
     assert final.peak_in_flight == plain.peak_in_flight
 
 
-@settings(deadline=None)
 @given(rows=row_lists)
 def test_phases_of_intervals_add_up_to_those_of_the_run(rows: RowDicts) -> None:
     first, *rest, final = summaries([request(), *rows])
@@ -111,7 +107,6 @@ def test_phases_of_intervals_add_up_to_those_of_the_run(rows: RowDicts) -> None:
             assert phase.sessions == Ledger()
 
 
-@settings(deadline=None)
 @given(rows=row_lists, shards=st.integers(2, 3))
 def test_phases_of_shards_add_up_to_those_of_the_whole(rows: RowDicts, shards: int) -> None:
     parts = [
@@ -265,7 +260,6 @@ def test_the_page_has_a_line_for_each_phase() -> None:
     assert "total                         25          24           1          10" in page
 
 
-@settings(deadline=None)
 @given(row_lists)
 def test_no_line_is_wider_than_eighty_columns(rows: RowDicts) -> None:
     phases = [attrs.evolve(phase, name=f"{phase.name} as long as can be") for phase in PHASES]
@@ -273,7 +267,7 @@ def test_no_line_is_wider_than_eighty_columns(rows: RowDicts) -> None:
     assert max(len(line) for line in page.splitlines()) <= WIDTH
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(row_lists)
 def test_results_with_phases_have_exactly_the_keys_of_the_schema(rows: RowDicts) -> None:
     *_, interval, final = summaries([*rows, request(5)], planned=len(rows) + 1)

@@ -125,7 +125,7 @@ LEVELS = st.lists(
 ).filter(lambda levels: any(rate for _, rate in levels))  # (milliseconds, arrivals per second)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(levels=LEVELS, tick_ms=st.sampled_from([7, 100]))
 def test_arrivals_go_on_over_boundaries_as_over_any_change_of_the_level(
     levels: list[tuple[int, int]], tick_ms: int
@@ -147,7 +147,7 @@ def test_arrivals_go_on_over_boundaries_as_over_any_change_of_the_level(
     assert arrivals_of(by_phases).tolist() == arrivals_of(by_steps).tolist()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(levels=LEVELS, count=st.integers(2, 4))
 def test_shards_of_a_run_with_phases_make_up_the_whole(
     levels: list[tuple[int, int]], count: int

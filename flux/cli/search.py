@@ -1,5 +1,6 @@
 """`flux search`: the highest load at which the thresholds still hold."""
 
+import gc
 import json
 import pathlib
 import secrets
@@ -147,6 +148,7 @@ def _try(
 def _waited(seconds: float) -> bool:
     """Wait that long; False if somebody interrupted it."""
     try:
+        gc.collect()  # a run leaves its garbage to whoever has time
         time.sleep(seconds)
     except KeyboardInterrupt:
         return False

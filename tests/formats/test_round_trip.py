@@ -65,7 +65,7 @@ def compared(recording: Recording, rows: Rows) -> Iterator[tuple[StepSummary, St
 
 @pytest.mark.parametrize("form", list(LINE_FORMATS))
 @given(consistent_rows())
-@settings(max_examples=30, deadline=None, suppress_health_check=FIXTURES)
+@settings(max_examples=30, suppress_health_check=FIXTURES)
 def test_counts_are_the_same(form: str, tmp_path: pathlib.Path, rows: Rows) -> None:
     if form in ("jtl", "k6-json", "k6-csv") and not (rows["step"] >= 0).any():
         return  # nothing is written of arrivals that were never started
@@ -78,7 +78,7 @@ def test_counts_are_the_same(form: str, tmp_path: pathlib.Path, rows: Rows) -> N
 
 @pytest.mark.parametrize("form", EXACT)
 @given(consistent_rows())
-@settings(max_examples=30, deadline=None, suppress_health_check=FIXTURES)
+@settings(max_examples=30, suppress_health_check=FIXTURES)
 def test_latencies_are_the_same_to_the_nanosecond(
     form: str, tmp_path: pathlib.Path, rows: Rows
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_basis_of_start_gives_service_times(form: str, tmp_path: pathlib.Path)
 
 @pytest.mark.parametrize("form", ["csv", "vegeta-json"])
 @given(consistent_rows())
-@settings(max_examples=30, deadline=None, suppress_health_check=FIXTURES)
+@settings(max_examples=30, suppress_health_check=FIXTURES)
 def test_flux_own_rows_tell_everything(form: str, tmp_path: pathlib.Path, rows: Rows) -> None:
     recording, known = read_back(tmp_path, form, rows), final(rows)
     assert recording.started_at == FACTS.started_at

@@ -73,6 +73,9 @@ def start(tmp_path: pathlib.Path) -> Iterator[Start]:
             textwrap.dedent(f"""
                 duration = "{duration}"
                 seed = 1
+                [validity]  # a busy machine makes a run late, which is not what is tested here
+                max_lag_p99 = "1h"
+                max_stall = "1h"
                 [[stage]]
                 use = "constant"
                 rate = "50/s"

@@ -120,7 +120,7 @@ def test_a_run_may_start_between_two_seconds() -> None:
     zone=st.sampled_from(["Europe/London", "America/New_York", "Australia/Lord_Howe", "UTC"]),
     offset_s=st.integers(0, 40 * 86_400),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_multiplier_is_that_of_the_wall_clock(
     start: datetime.datetime, zone: str, offset_s: int
 ) -> None:

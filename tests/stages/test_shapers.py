@@ -60,7 +60,7 @@ def test_a_stage_runs_twice_alike(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHAPERS)
 @given(cuts=st.lists(st.integers(0, 700), max_size=12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_result_does_not_depend_on_batches(name: str, cuts: list[int]) -> None:
     source, shaper = load("constant", 'rate = "300/s"'), load(*SHAPERS[name])
     context = plan_contexts([source, shaper], 60 * SECOND)[1]

@@ -18,7 +18,7 @@ from flux.workers.lost import cut_rows, lost_rows
 from flux.workers.steering import Change, SteeredControl, Steering
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(outer=st.integers(1, 7), index=st.integers(0, 6), count=st.integers(1, 7))
 def test_the_shards_of_a_shard_are_the_shard(outer: int, index: int, count: int) -> None:
     whole = Shard(index % outer, outer)
@@ -46,7 +46,7 @@ def rows_of(values: list[tuple[int, int, Flag]]) -> Rows:
     return rows
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     lives=st.lists(st.sampled_from(["unheard", "begun", "over", "dropped"]), max_size=400),
     random=st.randoms(use_true_random=False),

@@ -197,7 +197,7 @@ _NOT_CUT = {"large", "header of a megabyte", "surplus"}
 request: then it is the start of that one's response, and nobody can tell."""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     name=st.sampled_from(sorted(set(CASES) - _NOT_CUT)),
     cuts=st.lists(st.integers(1, 120), max_size=4),
@@ -231,7 +231,7 @@ def test_httpx_sees_the_same(case: Case, wants: bool) -> None:
     assert (by_wire["flags"] & ~256).tolist() == (by_httpx["flags"] & ~256).tolist()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.sampled_from(
