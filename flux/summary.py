@@ -31,7 +31,6 @@ from flux.standstill import Pulse, describe
 LATENCIES = ("response", "service", "first_byte", "lag", "connect", "tls")
 """Names of the histograms of a step."""
 
-
 MARK_KINDS = ("signal", "control", "threshold", "guard", "health", "phase", "failure")
 """What sorts of things are marked."""
 
@@ -332,10 +331,8 @@ class Summary:
             start_ns=min(part.start_ns for part in parts),
             end_ns=max(part.end_ns for part in parts),
             is_final=all(part.is_final for part in parts),
-            steps=tuple(first.merge(rest) for first, *rest in zip(*(part.steps for part in parts))),
-            targets=tuple(
-                first.merge(rest) for first, *rest in zip(*(part.targets for part in parts))
-            ),
+            steps=tuple(one.merge(rest) for one, *rest in zip(*(part.steps for part in parts))),
+            targets=tuple(one.merge(rest) for one, *rest in zip(*(part.targets for part in parts))),
             sessions=reduce(Ledger.__add__, (part.sessions for part in parts)),
             held_sessions=sum(part.held_sessions for part in parts),
             skipped_steps=sum(part.skipped_steps for part in parts),

@@ -74,7 +74,7 @@ def start(tmp_path: pathlib.Path) -> Iterator[Start]:
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
     started: list[subprocess.Popen[str]] = []
     # These tests may run under nohup, which a run would notice.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    found = signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def start(how: str, *before: str, duration: str = "60s") -> "subprocess.Popen[str]":
         (tmp_path / "early.toml").write_text(PIPELINE.format(how=how, duration=duration))
@@ -91,7 +91,7 @@ def start(tmp_path: pathlib.Path) -> Iterator[Start]:
         return process
 
     yield start
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, found)
     for process in started:
         process.kill()
         process.communicate()

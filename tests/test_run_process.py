@@ -61,7 +61,7 @@ def start() -> Iterator[Start]:
     """Starts `flux run` in a folder; whatever is left of it afterwards is killed."""
     started: list[subprocess.Popen[str]] = []
     # These tests may run under nohup, which a run would notice.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    found = signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def start(folder: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -75,7 +75,7 @@ def start() -> Iterator[Start]:
         return process
 
     yield start
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, found)
     for process in started:
         process.kill()
         for stream in (process.stdout, process.stderr):
