@@ -34,6 +34,7 @@ from flux.standstill import Pulse
 from flux.summary import PhaseSummary, StepSummary, Summary
 from flux.tally import Tally
 from flux.timeline import Timeline
+from flux.turns import Turns, at_once
 
 Tallies = dict[int, Tally]
 """By the number of the phase whose rows they have counted; 0 in a run without phases."""
@@ -86,17 +87,21 @@ class Collection:
         Raises:
             IndexError: a row's step or target is not one of the run's.
         """
+        at_once(self.add_in_turns(rows))
+
+    def add_in_turns(self, rows: Rows) -> Turns[None]:
+        """The same in turns; the next call of any method is for when they are over."""
         if not rows.size:
             return
         end_ns = rows["end_ns"].astype(np.int64)
         oldest_ns, newest_ns = int(end_ns.min()), int(end_ns.max())
         self.newest_ns = max(self.newest_ns, newest_ns)
         if self._number(oldest_ns) == self._number(newest_ns):
-            self._add_interval(self._number(newest_ns), Columns(rows))
+            yield from self._add_interval(self._number(newest_ns), Columns(rows))
             return
         numbers = np.maximum(end_ns, 0) // self._interval_ns
         for number in np.unique(numbers).tolist():
-            self._add_interval(number, Columns(rows[numbers == number]))
+            yield from self._add_interval(number, Columns(rows[numbers == number]))
 
     def close(self, until_ns: int) -> Iterator[Summary]:
         """Close the intervals that end by then, and summarise each.
@@ -104,8 +109,12 @@ class Collection:
         Args:
             until_ns: rows that ended before this time are thought to be here.
         """
-        while (self._first_open + 1) * self._interval_ns <= until_ns:
-            yield self._close_first()
+        while self.is_over(until_ns):
+            yield at_once(self.close_first())
+
+    def is_over(self, until_ns: int) -> bool:
+        """Whether the oldest open interval ends by then."""
+        return (self._first_open + 1) * self._interval_ns <= until_ns
 
     def finish(
         self, end_ns: int, planned: int | None, load_end_ns: int | None = None
@@ -120,10 +129,10 @@ class Collection:
         end_ns = max(end_ns, self.newest_ns)
         yield from self.close(self.newest_ns)
         while self._open:
-            yield self._close_first(end_ns)
+            yield at_once(self.close_first(end_ns))
         if end_ns > 0:
             self._timeline.add(end_ns - 1)
-        counts = self._counts(self._whole)
+        counts = at_once(self._counts(self._whole))
         if len(self._targets) == 1:
             counts["targets"] = (StepSummary(self._targets[0]).merge(counts["steps"]),)
         yield Summary(
@@ -143,8 +152,12 @@ class Collection:
             pulse=self._pulse,
         )
 
-    def _close_first(self, run_end_ns: int | None = None) -> Summary:
-        """The oldest interval; the last one of a run is as long as the run was in it."""
+    def close_first(self, run_end_ns: int | None = None) -> Turns[Summary]:
+        """Close the oldest open interval, in turns, and summarise it.
+
+        Args:
+            run_end_ns: when the run ended, if it has: its last interval is no longer than that.
+        """
         start_ns = self._first_open * self._interval_ns
         end_ns = start_ns + self._interval_ns
         if run_end_ns is not None:
@@ -152,7 +165,10 @@ class Collection:
         tallies = self._open.pop(self._first_open, {})
         self._first_open += 1
         for number, tally in tallies.items():
-            self._tally(self._whole, number).merge(tally)
+            yield from self._tally(self._whole, number).merge(tally)
+            yield
+        counts = yield from self._counts(tallies)
+        yield
         summary = Summary(
             start_ns=start_ns,
             end_ns=end_ns,
@@ -163,19 +179,21 @@ class Collection:
                 for number in range(len(self._phases))
                 if number in tallies or self._overlaps(number, start_ns, end_ns)
             ),
-            **self._counts(tallies),
+            **counts,
         )
+        yield
         self._timeline.set_response(start_ns, summary.load.response)
+        yield
         return attrs.evolve(summary, series=self._timeline.row(start_ns))
 
-    def _counts(self, tallies: Tallies) -> dict[str, Any]:
+    def _counts(self, tallies: Tallies) -> Turns[dict[str, Any]]:
         """What a summary says of these: of requests without warm-up, of sessions of all."""
         judged = {
             number: tally
             for number, tally in tallies.items()
             if not (self._phases and self._phases[number].is_warmup)
         }
-        whole = self._together(judged)
+        whole = yield from self._together(judged)
         return {
             "steps": whole.steps(self._steps),
             "targets": whole.targets(self._targets),
@@ -183,13 +201,13 @@ class Collection:
             "skipped_steps": sum(tally.skipped_steps for tally in tallies.values()),
         }
 
-    def _together(self, tallies: Tallies) -> Tally:
+    def _together(self, tallies: Tallies) -> Turns[Tally]:
         """Their sum; of one alone, that very one."""
         if len(tallies) == 1:
             return next(iter(tallies.values()))
         whole = self._new_tally()
         for tally in tallies.values():
-            whole.merge(tally)
+            yield from whole.merge(tally)
         return whole
 
     def _tally(self, tallies: Tallies, number: int) -> Tally:
@@ -229,12 +247,12 @@ class Collection:
         """Which interval a time is in."""
         return max(time_ns, 0) // self._interval_ns
 
-    def _add_interval(self, number: int, rows: Columns) -> None:
+    def _add_interval(self, number: int, rows: Columns) -> Turns[None]:
         """Count rows that ended in one interval."""
         time_ns = number * self._interval_ns
         tallies = self._open.setdefault(max(number, self._first_open), {})
         for phase, part in self._by_phase(rows):
-            self._add_part(self._tally(tallies, phase), time_ns, part)
+            yield from self._add_part(self._tally(tallies, phase), time_ns, part)
 
     def _by_phase(self, rows: Columns) -> Iterator[tuple[int, Columns]]:
         """The rows that were due in each phase, what is due when two meet in the first of them."""
@@ -251,17 +269,19 @@ class Collection:
         for phase in np.unique(phases).tolist():
             yield phase, rows.where(phases == phase)
 
-    def _add_part(self, tally: Tally, time_ns: int, rows: Columns) -> None:
+    def _add_part(self, tally: Tally, time_ns: int, rows: Columns) -> Turns[None]:
         """Count rows that ended in one interval and were due in one phase."""
         if rows.has(NOT_STARTED):
             not_started = rows.flagged(NOT_STARTED)
             self._add_not_started(tally, rows.where(not_started))
             rows = rows.where(~not_started)
+        yield
         self._add_sessions(tally, rows)
+        yield
         if len(rows) and rows["step"].min() < 0:
             rows = rows.where(rows["step"] >= 0)
         if len(rows):
-            self._add_requests(tally, time_ns, rows)
+            yield from self._add_requests(tally, time_ns, rows)
 
     def _add_not_started(self, tally: Tally, rows: Columns) -> None:
         tally.add_not_started(rows)
@@ -284,11 +304,14 @@ class Collection:
         if came_ns.size:
             self._last_due_ns = max(self._last_due_ns or 0, int(came_ns.max()))
 
-    def _add_requests(self, tally: Tally, time_ns: int, rows: Columns) -> None:
-        tally.add_requests(rows)
+    def _add_requests(self, tally: Tally, time_ns: int, rows: Columns) -> Turns[None]:
+        yield from tally.add_requests(rows)
+        yield
         if self._pulse is not None:
             self._pulse.add(rows["start_ns"], rows["end_ns"])
+            yield
         self._timeline.requests.add(rows["start_ns"], rows["end_ns"])
+        yield
         successes = int(np.count_nonzero(rows.flagged(SUCCESS)))
         self._timeline.add(
             time_ns,

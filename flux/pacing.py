@@ -26,6 +26,7 @@ import numpy.typing as npt
 from flux.errors import FluxError
 from flux.schemas import ARRIVAL, Rows, read_only
 from flux.stage import Shard
+from flux.turns import Turns, at_once
 
 MAX_ARRIVALS_AT_ONCE = 1e8
 """In one call: more do not fit into memory."""
@@ -70,6 +71,10 @@ class Pacer:
         Returns:
             (n,) ARRIVAL, ascending in seq and in due_ns.
         """
+        return at_once(self.arrivals_in_turns(demand))
+
+    def arrivals_in_turns(self, demand: Rows) -> Turns[Rows]:
+        """The same in turns; the next call is for when they are over."""
         seconds = (demand["end_ns"] - demand["start_ns"]) / 1e9
         before = np.cumsum(np.concatenate([[self._integral], _row_integrals(demand)]))
         self._integral = float(before[-1])
@@ -79,13 +84,18 @@ class Pacer:
                 hint="look for a factor or a rate with too many zeros, or take a shorter tick",
             )
         reach = before[1:] + _tolerance(before[1:])
+        yield
         points = self._take_points(float(reach[-1]) if len(reach) else 0.0)
+        yield
         per_row = np.diff(np.searchsorted(points, reach, side="right"), prepend=0)
         row = np.repeat(np.arange(len(demand)), per_row)
         offset = np.maximum(points - before[row], 0.0)
+        yield
         due_s = _invert(offset, demand["level"][row], demand["end_level"][row], seconds[row])
+        yield
         start_ns, end_ns = demand["start_ns"][row], demand["end_ns"][row]
         due_ns = np.minimum(start_ns + np.rint(due_s * 1e9).astype(np.int64), end_ns)
+        yield
         return self._number(due_ns)
 
     def _take_points(self, reach: float) -> npt.NDArray[np.float64]:

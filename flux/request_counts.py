@@ -13,6 +13,7 @@ from flux.columns import ABORTED, FIRST, HELD, NEW_CONNECTION, SUCCESS, Column, 
 from flux.histogram import HistogramSet
 from flux.schemas import ERROR_TEXTS, ErrorCode
 from flux.summary import StepSummary
+from flux.turns import Turns
 
 STATUSES = 1024
 """Statuses that are told apart; HTTP's end at 599, gRPC's at 16. Higher ones count as 1023."""
@@ -40,7 +41,7 @@ class RequestCounts:
         self._latencies: dict[str, HistogramSet] = {}
         """Those that have values: a set is large, and few requests open a connection."""
 
-    def add(self, rows: Columns) -> None:
+    def add(self, rows: Columns) -> Turns[None]:
         """Count requests: rows with a step.
 
         Raises:
@@ -49,27 +50,31 @@ class RequestCounts:
         keys = rows[self._key]
         _check_keys(self._key, keys, len(self._statuses))
         self._record_lags(rows)
+        yield
         self._count("successes", keys[rows.flagged(SUCCESS)])
         self._count_pairs(self._statuses, keys, rows["status"])
         if rows["error"].any():
             self._count_pairs(self._errors, keys, rows["error"])
+        yield
         for name in ("bytes_out", "bytes_in", "retries"):
             self._sum(name, keys, rows[name])
+        yield
         if rows.has(NEW_CONNECTION):
             self._record_connections(rows.where(rows.flagged(NEW_CONNECTION)))
         if rows.has(ABORTED):
             is_aborted = rows.flagged(ABORTED)
             self._count("aborted", keys[is_aborted])
             rows = rows.where(~is_aborted)
-        self._record_latencies(rows)
+        yield from self._record_latencies(rows)
 
-    def merge(self, other: "RequestCounts") -> None:
+    def merge(self, other: "RequestCounts") -> Turns[None]:
         """Add what others of the same run have counted."""
         self._statuses += other._statuses
         self._errors += other._errors
         for name in _COUNTS:
             self._counts[name] += other._counts[name]
         for name, recorders in other._latencies.items():
+            yield
             self._recorders(name).merge(recorders)
 
     def summaries(self, names: Sequence[str]) -> tuple[StepSummary, ...]:
@@ -97,11 +102,13 @@ class RequestCounts:
             **latencies,
         )
 
-    def _record_latencies(self, rows: Columns) -> None:
+    def _record_latencies(self, rows: Columns) -> Turns[None]:
         keys, start_ns, end_ns = rows[self._key], rows["start_ns"], rows["end_ns"]
         first_byte_ns = rows["first_byte_ns"]
         self._record("response", end_ns - rows["due_ns"], keys)
+        yield
         self._record("service", end_ns - start_ns, keys)
+        yield
         has_begun = first_byte_ns != 0
         self._record("first_byte", *_selected(has_begun, first_byte_ns - start_ns, keys))
 

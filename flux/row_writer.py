@@ -1,12 +1,11 @@
 """From batches of OUTCOME to bytes written: what the sinks of rows have in common.
 
-Strategy. Rows become text in the task itself, column after column, and whenever that has taken
-`TURN_NS` there is a checkpoint, so that a request that is due then does not wait. A thread would
-compete for the interpreter's lock, which costs the load more than it spares (see
-tests/bench/rows.py). Writing may take any time, so it is
-done in a thread. While it goes on, batches wait in the inbox; then all that wait are written at
-once. Nothing is kept back: what the thread has written is with the operating system, and survives
-the end of this process, however it ends.
+Strategy. Rows become text in the task itself, column after column, in turns with whatever is due
+meanwhile. A thread would compete for the interpreter's lock, which costs the load more than it
+spares (see tests/bench/rows.py). Writing may take any time, so it is done in a thread. While it
+goes on, batches wait in the inbox; then all that wait are written at once. Nothing is kept back:
+what the thread has written is with the operating system, and survives the end of this process,
+however it ends.
 """
 
 import errno
@@ -14,7 +13,6 @@ import fcntl
 import os
 import pathlib
 import stat
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -24,12 +22,10 @@ from flux.line_format import LineFormat
 from flux.schemas import OUTCOME, Rows
 from flux.stage import Context, Inbox
 from flux.storage import place_in, storing
+from flux.turns import Turns, in_turns
 
 ROWS_AT_ONCE = 512
 """As many become text together: of fewer each would cost more, of more a column takes too long."""
-
-TURN_NS = 50_000
-"""After so long the others have a turn, at the next end of a column."""
 
 BYTES_AT_ONCE = 1 << 20
 """That much text is written, even if more batches wait."""
@@ -55,21 +51,17 @@ async def write_rows(inbox: Inbox, row_format: LineFormat, write: Write) -> None
     text = bytearray()
     async for rows in inbox:
         for start in range(0, len(rows), ROWS_AT_ONCE):
-            await _add_lines(text, row_format, rows[start : start + ROWS_AT_ONCE])
+            await in_turns(_add_lines(text, row_format, rows[start : start + ROWS_AT_ONCE]))
         if text and (len(text) >= BYTES_AT_ONCE or not inbox.statistics().current_buffer_used):
             await write(text)
             text = bytearray()
 
 
-async def _add_lines(text: bytearray, row_format: LineFormat, rows: Rows) -> None:
-    """Make lines of a few rows, in several turns."""
-    await trio.lowlevel.checkpoint()
-    until_ns = time.perf_counter_ns() + TURN_NS
+def _add_lines(text: bytearray, row_format: LineFormat, rows: Rows) -> Turns[None]:
+    """Make lines of a few rows."""
     for chunk in row_format.chunks(rows):
         text += chunk
-        if time.perf_counter_ns() >= until_ns:
-            await trio.lowlevel.checkpoint()
-            until_ns = time.perf_counter_ns() + TURN_NS
+        yield
 
 
 async def write_row_file(context: Context, inbox: Inbox, path: str, row_format: LineFormat) -> None:

@@ -25,6 +25,7 @@ from flux.columns import (
 from flux.conservation import Ledger
 from flux.request_counts import RequestCounts
 from flux.summary import StepSummary
+from flux.turns import Turns
 
 _SESSIONS = (
     "started",
@@ -87,21 +88,21 @@ class Tally:
         self._sessions["succeeded"] += succeeded
         self._sessions["failed"] += flags.size - aborted - succeeded
 
-    def add_requests(self, rows: Columns) -> None:
+    def add_requests(self, rows: Columns) -> Turns[None]:
         """Count requests: rows with a step.
 
         Raises:
             IndexError: a step or target is not one of the run's.
         """
-        self._by_step.add(rows)
+        yield from self._by_step.add(rows)
         if self._by_target is not None:
-            self._by_target.add(rows)
+            yield from self._by_target.add(rows)
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "Tally") -> Turns[None]:
         """Add what another tally of the same run has counted."""
-        self._by_step.merge(other._by_step)
+        yield from self._by_step.merge(other._by_step)
         if self._by_target is not None and other._by_target is not None:
-            self._by_target.merge(other._by_target)
+            yield from self._by_target.merge(other._by_target)
         for name in _SESSIONS:
             self._sessions[name] += other._sessions[name]
         self.held_sessions += other.held_sessions

@@ -3,6 +3,8 @@
 import datetime
 import json
 import math
+import os
+import socket
 import tomllib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.bench.peers.children import ChildRun, Sample, cpu_share, rss_growth
 from tests.bench.peers.flux_runs import Flux, read_result, read_version
+from tests.bench.peers.listeners import open_listeners
 from tests.bench.peers.measure import (
     Outcome,
     Reading,
@@ -200,6 +203,20 @@ def test_stub_status_gives_requests_and_open_connections() -> None:
 def test_another_page_is_not_taken_for_stub_status() -> None:
     with pytest.raises(ValueError, match="not a stub_status page"):
         parse_counters("404 Not Found")
+
+
+def test_a_connection_goes_to_the_listener_of_the_core_it_is_made_on() -> None:
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    with open_listeners(cores) as listeners:
+        for core, listener in zip(cores, listeners):
+            os.sched_setaffinity(0, {core})
+            try:
+                with socket.create_connection(listener.getsockname()) as made:
+                    accepted, address = listener.accept()
+                    accepted.close()
+                    assert address == made.getsockname()
+            finally:
+                os.sched_setaffinity(0, cores)
 
 
 def test_flux_that_does_not_run_is_missing() -> None:

@@ -5,27 +5,27 @@ import datetime
 import pytest
 import trio
 
-from flux import row_writer
+from flux import turns
 from flux.row_writer import write_rows
 from flux.rows import csv_format
 from flux.schemas import OUTCOME
 
 
 async def test_others_have_a_turn_while_rows_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_writer, "TURN_NS", 0)
+    monkeypatch.setattr(turns, "TURN_NS", 0)
     line_format = csv_format(("one",), datetime.datetime.now(datetime.UTC))
     rows = OUTCOME.empty(100)
     rows["status"] = 200
-    turns, turns_at_write, written = 0, [], bytearray()
+    others, others_at_write, written = 0, [], bytearray()
 
     async def somebody_else() -> None:
-        nonlocal turns
+        nonlocal others
         while True:
             await trio.lowlevel.checkpoint()
-            turns += 1
+            others += 1
 
     async def write(text: bytes | bytearray) -> None:
-        turns_at_write.append(turns)
+        others_at_write.append(others)
         written.extend(text)
 
     sender, inbox = trio.open_memory_channel[object](1)
@@ -35,6 +35,6 @@ async def test_others_have_a_turn_while_rows_become_text(monkeypatch: pytest.Mon
         sender.close()
         await write_rows(inbox, line_format, write)
         nursery.cancel_scope.cancel()
-    header, lines = turns_at_write
+    header, lines = others_at_write
     assert lines - header >= len(OUTCOME.columns)
     assert bytes(written) == line_format.header + line_format.lines(rows)

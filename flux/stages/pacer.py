@@ -10,6 +10,7 @@ from flux.pacing import Pacer as Arithmetic
 from flux.release import release
 from flux.schemas import ARRIVAL, DEMAND, Schema
 from flux.stage import Context, Inbox, Outbox
+from flux.turns import in_turns
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +37,7 @@ class Pacer:
         async with aclosing(release(run, inbox)) as released:
             async for demand in released:
                 level = float(demand["end_level"][-1]) if len(demand) else level
-                arrivals = arithmetic.arrivals(demand)
+                arrivals = await in_turns(arithmetic.arrivals_in_turns(demand))
                 if len(arrivals):
                     await outbox.send(arrivals)
                 if arithmetic.is_finished:

@@ -3,14 +3,16 @@
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import trio
 from hypothesis import given
 from trio.testing import MockClock
 
+from flux import turns
 from flux.clock import LiveClock
 from flux.schemas import Flag, Rows
-from flux.stages.collect import Collect
+from flux.stages.collect import GRACE_NS, ROWS_AT_ONCE, SHORTEST_INTERVAL, Collect
 from flux.summary import Finding, Summary
 from flux.units import Duration
 from tests.outcomes import (
@@ -57,6 +59,27 @@ async def test_a_plan_sends_intervals_before_its_end() -> None:
         assert (first.start_ns, first.end_ns) == (0, SECOND_NS)
         assert first.total.requests == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_an_interval_that_ends_while_rows_are_counted_loses_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counting and closing give others turns, so that each may be due within the other."""
+    monkeypatch.setattr(turns, "TURN_NS", 0)
+    outbox, results = trio.open_memory_channel[Summary](100)
+    sender, inbox = trio.open_memory_channel[Rows](0)
+    clock, batches = LiveClock(), 0
+    collect = Collect(interval=SHORTEST_INTERVAL)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect.run, make_context(clock=clock), inbox, outbox)
+        while (now_ns := clock.now_ns()) < SECOND_NS:
+            # They ended in an interval that is about to be closed.
+            ended_ns = max(0, now_ns - GRACE_NS - 1_000_000)
+            await sender.send(np.repeat(at(ended_ns / SECOND_NS), ROWS_AT_ONCE))
+            batches += 1
+        sender.close()
+        final = [summary async for summary in until_final(results)][-1]
+    assert final.total.requests == final.sessions.started == batches * ROWS_AT_ONCE
 
 
 async def test_a_summary_comes_each_interval_even_if_the_target_is_silent(

@@ -21,8 +21,9 @@ Living with trio. While requests are under way the loop blocks in `epoll_wait` i
 with the first event: going through trio's own would cost several times as much per event. Every two
 milliseconds it lets trio run whatever else there is, and when nothing has happened for that long it
 parks: trio then waits for the epoll set, timer included, and tells when it is ready. It never
-spins. Where a run has several loops, none blocks, or what is due in one would wait for the other's
-events: each parks as soon as it has nothing to do, and lets the others run ten times as often.
+spins. As long as somebody computes in turns (`flux.turns`), which are short, the others run ten
+times as often. Where a run has several loops they do so, too, and none blocks, or what is due in
+one would wait for the other's events: each parks as soon as it has nothing to do.
 
 Clock. Times are `time.perf_counter_ns` less the run's origin: what trio's clock is made of. Each
 request reads it twice: right before `send` and right after the `recv` that completed it. First byte
@@ -43,6 +44,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from flux import turns
 from flux.clients.wire.deadlines import NEVER_NS, Deadlines
 from flux.clients.wire.models import Model
 from flux.clients.wire.poller import open_poller
@@ -122,7 +124,8 @@ class Loop:
                 is_busy = False
                 is_alone = _LOOPS.get() == 1
                 now_ns = clock_ns() - origin_ns
-                yield_ns = now_ns + (_QUANTUM_NS if is_alone else _SHARED_QUANTUM_NS)
+                is_free = is_alone and not turns.are_wanted()
+                yield_ns = now_ns + (_QUANTUM_NS if is_free else _SHARED_QUANTUM_NS)
 
             if model.next_due_ns <= now_ns:
                 model.start_due(now_ns)

@@ -25,6 +25,9 @@ BURST = 16
 MOST_AHEAD = 8192
 """Rows taken from the inbox before their time."""
 
+_LOOK_AHEAD = 8
+"""Starts whose gaps tell whether it pays to have several share a wake-up."""
+
 _HELD = int(Flag.HELD)
 
 
@@ -128,7 +131,10 @@ class OpenModel:
         """When the last of those is due that are due within `slack_ns` of the next one."""
         if self._is_blocked or self._index == len(self._dues):
             return self.next_due_ns
-        limit_ns = self._dues[self._index] + slack_ns
+        first, last = self._index, min(self._index + _LOOK_AHEAD, len(self._dues) - 1)
+        if self._dues[last] - self._dues[first] > (last - first) * slack_ns:
+            return self.next_due_ns  # at this rate few would join: it is not worth their lag
+        limit_ns = self._dues[first] + slack_ns
         return self._dues[bisect_right(self._dues, limit_ns, self._index) - 1]
 
     def _start(self, due_ns: int, now_ns: int) -> None:

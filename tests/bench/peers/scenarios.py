@@ -194,8 +194,9 @@ def _processes() -> Scenario:
         ),
         note="With two cores the target always competes with the second process. So both halves "
         "are doubled: one process shares one core with one nginx worker, two processes share two "
-        "cores with two workers. That shows what a second core yields on this machine; two runs at "
-        "once, which know nothing of each other, show how much of the loss is coordination.",
+        "cores with two workers, each of which takes the connections made on its own core: packets "
+        "that cross cores are no part of a generator whose target is elsewhere. Two runs at once, "
+        "which know nothing of each other, show how much of the loss is coordination.",
     )
 
 

@@ -22,6 +22,7 @@ import attrs
 import trustme
 
 from tests.bench.peers.children import end_child
+from tests.bench.peers.listeners import open_listeners
 from tests.bench.peers.machine import pinned
 
 START_LIMIT_S = 5.0
@@ -30,6 +31,7 @@ START_LIMIT_S = 5.0
 _CONFIGURATION = """\
 daemon off;
 worker_processes {workers};
+worker_cpu_affinity {affinities};
 worker_rlimit_nofile {files};
 pid nginx.pid;
 error_log stderr warn;
@@ -53,7 +55,7 @@ http {{
   scgi_temp_path scgi;
   server {{
     listen 127.0.0.1:{port} backlog=16384{reuseport};
-    listen 127.0.0.1:{tls_port} ssl backlog=16384{reuseport};
+    listen 127.0.0.1:{tls_port} ssl backlog=16384;
     ssl_certificate server.pem;
     ssl_certificate_key server.pem;
     ssl_protocols TLSv1.3;
@@ -106,15 +108,21 @@ def parse_counters(text: str) -> Counters:
 
 @contextlib.contextmanager
 def open_target(*cores: int) -> Iterator[Target]:
-    """Run nginx on these cores, one worker per core, and end it on the way out."""
+    """Run nginx on these cores, one worker per core, and end it on the way out.
+
+    Connections are served on the core that they come from, if there is a worker on it.
+    """
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if nginx is None:
         raise FileNotFoundError("nginx")
-    with tempfile.TemporaryDirectory(prefix="flux-bench-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="flux-bench-") as name,
+        open_listeners(cores) as listeners,
+    ):
         folder = pathlib.Path(name)
         folder.chmod(0o755)  # started by root, nginx's worker is someone else
-        port, tls_port = _free_ports(2)
-        _write_files(folder, port, tls_port, workers=len(cores))
+        port, tls_port = listeners[0].getsockname()[1], _free_port()
+        _write_files(folder, port, tls_port, cores)
         target = Target(
             pid=0,
             url=f"http://127.0.0.1:{port}",
@@ -122,9 +130,16 @@ def open_target(*cores: int) -> Iterator[Target]:
             authority=folder / "authority.pem",
         )
         command = [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+        descriptors = [one.fileno() for one in listeners]
         with (folder / "nginx.log").open("wb") as log:
             child = subprocess.Popen(
-                pinned(command, *cores), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                pinned(command, *cores),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=descriptors,
+                # How nginx takes over sockets that listen: from its predecessor in an upgrade.
+                env={**os.environ, "NGINX": "".join(f"{each};" for each in descriptors)},
             )
             try:
                 target = attrs.evolve(target, pid=child.pid)
@@ -134,16 +149,17 @@ def open_target(*cores: int) -> Iterator[Target]:
                 end_child(child)
 
 
-def _write_files(folder: pathlib.Path, port: int, tls_port: int, *, workers: int) -> None:
+def _write_files(folder: pathlib.Path, port: int, tls_port: int, cores: tuple[int, ...]) -> None:
     files = _file_limit()
     (folder / "nginx.conf").write_text(
         _CONFIGURATION.format(
-            workers=workers,
+            workers=len(cores),
+            affinities=" ".join(f"{1 << core:b}" for core in cores),
             files=files,
             connections=min(32768, files - 64),
             port=port,
             tls_port=tls_port,
-            reuseport=" reuseport" if workers > 1 else "",
+            reuseport=" reuseport" if len(cores) > 1 else "",
         )
     )
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
@@ -156,12 +172,11 @@ def _file_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
 def _wait_until_answers(

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import trio
 
+from flux import turns
+from flux.clients.wire import loop as loop_module
 from flux.clients.wire.deadlines import NEVER_NS
 from flux.clients.wire.loop import Loop
 from flux.clock import LiveClock
@@ -42,6 +44,31 @@ def every_ms(loop: Loop, count: int) -> Any:
 
     model.start_due = start_due
     return model
+
+
+async def test_others_that_have_work_left_need_not_wait_a_whole_quantum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They work in short turns: with one each quantum they would not get through."""
+    monkeypatch.setattr(loop_module, "_QUANTUM_NS", 10_000 * MS)
+    monkeypatch.setattr(turns, "TURN_NS", 0)
+    loop, parts = Loop(LiveClock()), 0
+
+    def compute() -> turns.Turns[None]:
+        nonlocal parts
+        while loop_runs:
+            parts += 1
+            yield
+
+    loop_runs = True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.in_turns, compute())
+        while not parts:
+            await trio.lowlevel.checkpoint()
+        await loop.run(every_ms(loop, 20))
+        loop_runs = False
+    loop.close()
+    assert parts > 10
 
 
 @pytest.mark.parametrize("count", [1, 2])

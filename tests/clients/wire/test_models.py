@@ -1,18 +1,21 @@
 """Open and closed model, limits, pauses, stop, abort and drain: as by the reference driver."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import trio
 
 from flux.clients.wire import poller
 from flux.clients.wire.loop import origin_of
+from flux.clients.wire.models import OpenModel
 from flux.clients.work import Limits
 from flux.clock import LiveClock
 from flux.control import Control
 from flux.flows.actions import Action, End, Pause, Send
-from flux.schemas import Flag, Rows
+from flux.schemas import ARRIVAL, Flag, Rows
 from tests.clients.wire.rig import (
     OK,
     Peer,
@@ -99,6 +102,26 @@ def test_a_user_who_leaves_finishes_the_flow_and_cuts_the_rest_short() -> None:
     )
     _check_same(by_wire, by_httpx)
     assert len(by_wire) == 3
+
+
+@pytest.mark.parametrize(
+    ("gap_ns", "together_ns"),
+    [(10_000, 10_100_000), (50_000, 10_100_000), (150_000, 10_000_000), (1_000_000, 10_000_000)],
+)
+async def test_starts_share_a_wake_up_only_where_they_come_thick(
+    gap_ns: int, together_ns: int
+) -> None:
+    """Elsewhere it would make few wake-ups fewer, and the first of each pair late."""
+    work: Any = SimpleNamespace(
+        log=None,
+        choice=None,
+        limits=SimpleNamespace(max_in_flight=1, on_late="hold", max_lag_ns=None),
+    )
+    model = OpenModel(SimpleNamespace(homes=()), work)  # type: ignore[arg-type]
+    arrivals = ARRIVAL.empty(100)
+    arrivals["due_ns"] = 10_000_000 + np.arange(100) * gap_ns
+    model.feed(arrivals)
+    assert model.due_together_ns(100_000) == together_ns
 
 
 def test_arrivals_beyond_the_most_in_flight_wait() -> None:
