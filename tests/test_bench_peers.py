@@ -1,15 +1,20 @@
 """The pure parts of the comparison with other tools: reading their output, ratios, and the page."""
 
+import contextlib
 import datetime
 import json
 import math
 import os
 import socket
+import subprocess
+import sys
+import threading
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.bench.peers import bare_loop
 from tests.bench.peers.children import ChildRun, Sample, cpu_share, rss_growth
 from tests.bench.peers.flux_runs import Flux, read_result, read_version
 from tests.bench.peers.listeners import open_listeners
@@ -38,6 +43,7 @@ from tests.bench.peers.tools import (
     ToolMissing,
     Work,
     Wrk,
+    parse_bare_loop,
     parse_hey,
     parse_k6,
     parse_locust,
@@ -175,6 +181,29 @@ def test_hey_rate_is_read_and_its_histogram_is_not_taken_for_statuses() -> None:
 
 def test_hey_errors_are_other_statuses_and_failed_requests() -> None:
     assert parse_hey(HEY_REFUSED).errors == 15854 + 4
+
+
+def test_the_bare_loop_counts_what_the_target_serves() -> None:
+    served = 0
+
+    def serve(listener: socket.socket) -> None:
+        nonlocal served
+        peer, _ = listener.accept()
+        with peer, contextlib.suppress(ConnectionError):
+            while peer.recv(65536):
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                served += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        command = [sys.executable, bare_loop.__file__, f"http://127.0.0.1:{port}/x", "1", "0.2"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        thread.join()
+    figures = parse_bare_loop(told.stdout)
+    assert served - 1 <= figures.requests <= served
+    assert figures.requests_per_s <= figures.requests / 0.2
 
 
 def test_k6_errors_are_failed_requests_and_failed_checks() -> None:

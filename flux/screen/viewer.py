@@ -94,7 +94,8 @@ def _follow(inbox: _Inbox, live: Live) -> None:
     while not has_ended:
         texts, newer, rates_per_s, has_ended = inbox.take()
         recent.extend(texts)
-        has_new_size, size = console.size != size, console.size
+        old_size, size = size, console.size
+        has_new_size = size != old_size
         if has_new_size:
             # Where the old picture stands is not known any more.
             live.update("", refresh=True)

@@ -169,7 +169,7 @@ def test_the_text_has_every_figure_within_its_width() -> None:
 
 
 def test_the_columns_of_the_text_never_run_together() -> None:
-    theirs = run_with("b", factor=100_000)
+    theirs = run_with("b", factor=100_000, count=300)
     text = format_comparison(compare(run_with("a"), theirs))
     for line in text.splitlines():
         if line.startswith("  p50"):

@@ -7,7 +7,7 @@ import attrs
 
 from tests.bench.peers.flux_runs import Flux
 from tests.bench.peers.scripts import Kind
-from tests.bench.peers.tools import K6, Hey, Locust, Tool, Wrk
+from tests.bench.peers.tools import K6, BareLoop, Hey, Locust, Tool, Wrk
 
 Figure: TypeAlias = Literal[
     "requests_per_s",
@@ -106,8 +106,10 @@ def _closed(k6: K6, locust: Locust) -> Scenario:
     return Scenario(
         name="closed",
         title="Closed loop, 32 connections, one GET",
-        contenders=_plain(Flux("flux wire"), Flux("flux httpx", client="httpx"), Wrk(), Hey(), k6)
-        + _plain(locust),
+        contenders=_plain(
+            *(Flux("flux wire"), Flux("flux httpx", client="httpx")),
+            *(Wrk(), Hey(), k6, locust, BareLoop()),
+        ),
         claims=(
             RatioClaim("flux wire", "wrk", at_least=0.6),
             RatioClaim("flux wire", "hey", at_least=2.4),
@@ -115,7 +117,8 @@ def _closed(k6: K6, locust: Locust) -> Scenario:
             RatioClaim("flux wire", "Locust", at_least=12),
         ),
         note="Where the target's CPU is at 100 %, the target is what limits: the figure of that "
-        "tool is a lower bound.",
+        "tool is a lower bound. The bare loop is no load generator, but the bound of all that are "
+        "written in pure Python: one `recv`, one look-up and one `send` per request, nothing else.",
     )
 
 

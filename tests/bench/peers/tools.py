@@ -8,14 +8,17 @@ import json
 import math
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import attrs
 
+from tests.bench.peers import bare_loop
 from tests.bench.peers.children import ChildFailed, ChildRun
 from tests.bench.peers.scripts import K6_SCRIPTS, LOCUST_FILES, Kind
 
@@ -186,6 +189,33 @@ class Locust:
 
     def _path(self) -> str:
         return path_of("locust", self.binaries)
+
+
+@attrs.frozen
+class BareLoop:
+    """`bare_loop`: what pure Python can do at the most, were there nothing to do but exchange."""
+
+    name: str = "bare Python loop"
+
+    def version(self) -> str:
+        """That of the Python it runs on."""
+        return platform.python_version()
+
+    def job(self, work: Work) -> Job:
+        """Its figures cover exactly the time it is given; it ends at the first error."""
+        url, options = f"{work.base_url}/health", [str(work.connections), str(work.seconds)]
+        return Job(
+            command=[sys.executable, bare_loop.__file__, url, *options],
+            read=lambda run, _: parse_bare_loop(run.stdout),
+        )
+
+
+def parse_bare_loop(text: str) -> Figures:
+    """Read what the bare loop prints."""
+    responses, taken_s = _first_match(r"^(\d+ [\d.]+)$", text).split()
+    return Figures(
+        requests=int(responses), requests_per_s=int(responses) / float(taken_s), errors=0
+    )
 
 
 def parse_wrk(text: str) -> Figures:
