@@ -34,6 +34,8 @@ OWN_ERRORS = (ErrorCode.DESCRIPTORS, ErrorCode.PORTS)
 
 _SPREAD = 'start fewer sessions per second, or share them: processes = "auto", or --shard'
 
+_JOIN = 'let users join over some seconds, by a stage with use = "ramp" below theirs'
+
 _OWN_ERROR_REMEDIES = {
     ErrorCode.DESCRIPTORS: "raise the limit (ulimit -n), or lower max_connections",
     ErrorCode.PORTS: "widen net.ipv4.ip_local_port_range, keep connections open, or use more "
@@ -162,11 +164,13 @@ def _too_late(summary: Summary, limits: Validity) -> Iterator[Finding]:
     lag_ns = lag.percentile(99)
     if lag_ns > limits.max_lag_p99:
         name = "p99" if lag.count >= FEWEST_FOR_P99 else f"largest of {lag.count}"
+        are_users = summary.pulse is not None and summary.sessions.planned is None
+        spread = _JOIN if are_users else _SPREAD
         yield Finding(
             f"sessions started late: lag {name} is {_time(lag_ns)}, "
             f"max_lag_p99 is {limits.max_lag_p99}",
             is_fatal=True,
-            remedy=f"{_SPREAD}; or find what else is busy on this machine",
+            remedy=f"{spread}; or find what else is busy on this machine",
         )
 
 

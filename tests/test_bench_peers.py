@@ -12,6 +12,7 @@ import threading
 import tomllib
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.bench.peers import bare_loop
@@ -345,7 +346,17 @@ def test_cpu_share_leaves_out_the_start_and_the_end() -> None:
     )
     assert cpu_share(samples) == pytest.approx(0.5)
     assert cpu_share(samples, of_target=True) == 0
-    assert rss_growth(samples) == 36 / 17
+    assert rss_growth(samples) == 36.5 / 16.5
+
+
+def test_memory_that_was_needed_for_a_moment_is_no_growth() -> None:
+    samples = tuple(
+        Sample(at_s=n, cpu_s=n, rss_bytes=150 if n in (16, 36) else 100, target_cpu_s=0, watched=0)
+        for n in range(40)
+    )
+    assert rss_growth(samples) == 1
+    grown = tuple(attrs.evolve(one, rss_bytes=100 + int(one.at_s)) for one in samples)
+    assert rss_growth(grown) > 1.15
 
 
 def test_too_short_a_run_has_no_cpu_share() -> None:

@@ -4,13 +4,14 @@ import attrs
 import numpy as np
 import pytest
 
+from flux.collection import Collection
 from flux.generator import Generator
 from flux.histogram import Histogram
 from flux.schemas import ErrorCode, Flag
 from flux.summary import Summary
 from flux.units import Duration
 from flux.validity import Validity, find
-from tests.outcomes import final_of, not_started, request
+from tests.outcomes import as_rows, final_of, not_started, request
 
 MS = 1_000_000
 S = 1000 * MS
@@ -81,6 +82,25 @@ def test_a_late_generator_is_fatal() -> None:
     (text,) = texts(summary, fatal=True)
     assert text == "sessions started late: lag p99 is 150 ms, max_lag_p99 is 100ms"
     assert texts(summary, fatal=True, limits=Validity(max_lag_p99=Duration(200 * MS))) == []
+
+
+@pytest.mark.parametrize(
+    ("has_users", "planned", "remedy"),
+    [
+        (False, 1, "start fewer sessions per second"),
+        (True, 1, "start fewer sessions per second"),  # users who arrive: visitors
+        (True, None, 'use = "ramp"'),
+    ],
+)
+def test_the_remedy_is_for_what_makes_the_load(
+    has_users: bool, planned: int | None, remedy: str
+) -> None:
+    collection = Collection(("one",), S, has_users=has_users)
+    collection.add(as_rows([request(0, start_ns=150 * MS)]))
+    *_, summary = collection.finish(S, planned)
+    (finding,) = find(summary)
+    assert finding.is_fatal
+    assert remedy in finding.remedy
 
 
 def test_the_lag_of_a_session_that_waited_for_a_place_is_not_the_generators() -> None:

@@ -6,6 +6,7 @@ import pathlib
 import resource
 import select
 import signal
+import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -119,9 +120,20 @@ def cpu_share(samples: tuple[Sample, ...], *, of_target: bool = False) -> float:
 
 
 def rss_growth(samples: tuple[Sample, ...]) -> float:
-    """Memory at 90 % of a run as a multiple of that at 40 %."""
-    steady = steady_samples(samples)
-    return steady[1].rss_bytes / steady[0].rss_bytes if steady else float("nan")
+    """Memory around 90 % of a run as a multiple of that around 40 %: of each tenth the median.
+
+    What is copied for a moment, and given back, shows in a tenth of all samples.
+    """
+    if steady_samples(samples) is None:
+        return float("nan")
+    tenth = len(samples) / 10
+    early, late = (
+        statistics.median(
+            one.rss_bytes for one in samples[int(at * tenth - tenth / 2) :][: max(1, int(tenth))]
+        )
+        for at in (4, 9)
+    )
+    return late / early
 
 
 def cpu_seconds(pid: int) -> float:
