@@ -12,7 +12,7 @@ import sys
 import termios
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 import pytest
@@ -60,6 +60,11 @@ def command(pid: int) -> str:
     return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
 
 
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what would override the size of the terminal."""
+    return {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+
+
 Start = Callable[..., Terminal]
 
 
@@ -96,7 +101,7 @@ def start(tmp_path: pathlib.Path) -> Iterator[Start]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=theirs,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            env={**_without_size(os.environ), "TERM": "xterm-256color", **environment},
             start_new_session=True,
         )
         os.close(theirs)
