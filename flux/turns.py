@@ -3,7 +3,7 @@
 All stages of a run share one thread. What a stage computes in one go holds up every request that is
 due by then, and shows as lag. So a computation of more than some 50 µs is written as a generator
 that yields between its parts: in a run, `in_turns` lets others run there; elsewhere `at_once` takes
-no notice. Parts too long to fit can be cut nowhere else, so calls of numpy are kept to a few
+no notice. A part is never cut short, so it should be no more than a few calls of numpy, of a few
 thousand values.
 """
 

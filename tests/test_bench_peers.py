@@ -5,6 +5,7 @@ import datetime
 import json
 import math
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -242,6 +243,7 @@ def test_a_connection_goes_to_the_listener_of_the_core_it_is_made_on() -> None:
             os.sched_setaffinity(0, {core})
             try:
                 with socket.create_connection(listener.getsockname()) as made:
+                    assert select.select([listener], [], [], 5)[0] == [listener]
                     accepted, address = listener.accept()
                     accepted.close()
                     assert address == made.getsockname()
